@@ -1,0 +1,98 @@
+"""A zip archive of `torch.save`, and its relatives.
+
+`data.pkl` is the pickle, `data/<key>` the storages. The same shape serves
+TorchScript (`torch.jit.save`, the lite interpreter's `.ptl`), which adds
+`constants.pkl` and `code/`, and C++ (`torch::pickle_save`). torch 1.4's
+experimental zip kept its storages under `tensors/<pointer>`. Source:
+`_load` in torch/serialization.py (2.13.0, 1.4.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..context import Context, record_key, storage_id
+from ..errors import Unsupported
+from ..tensor import UNKNOWN_SWAP, Object, Storage
+from ..unpickler import Unpickler
+from .zip import ZipArchive
+
+_SCRIPT_MARK: Final = "constants.pkl"
+
+
+def read(view: memoryview, context: Context) -> tuple[Any, int]:
+    """The tree of the archive that begins where `view` does."""
+    archive = ZipArchive(view, context.limits)
+    script = _SCRIPT_MARK in archive.names()
+    context.trace.containers.append("torchscript" if script else "zip")
+    if script and context.weights_only:
+        raise Unsupported(
+            "a TorchScript archive, which torch refuses under weights_only=True; "
+            "weights_only=False reads its tensors and still runs nothing"
+        )
+    metadata = archive.metadata()
+    context.trace.byteorder = metadata.byteorder
+    # Without a record of its own the data is little-endian.
+    big = metadata.byteorder == "big"
+    tree = _unpickle(archive, context, "data.pkl", "data", big)
+    if script:
+        constants = _unpickle(archive, context, _SCRIPT_MARK, "constants", big)
+        if constants and type(tree) is Object:
+            # Literals of the code; the module's own tensors are in its state.
+            tree.kwargs["constants"] = constants
+    return tree, len(view)
+
+
+def _unpickle(
+    archive: ZipArchive, context: Context, name: str, folder: str, big: bool
+) -> Any:
+    data = bytes(archive.read(name))
+    machine: Unpickler = context.unpickler(
+        data,
+        _persistent_load(archive, context, folder, big),
+        base=archive.offset(name),
+    )
+    tree = machine.load()
+    machine.run_deferred()
+    return tree
+
+
+def _persistent_load(
+    archive: ZipArchive, context: Context, folder: str, big: bool
+) -> Callable[[Any], Storage]:
+    storages: dict[Any, Storage] = {}
+    trace = context.trace
+
+    def persistent_load(pid: Any) -> Storage:
+        kind, key, location, numel, _ = storage_id(pid, 5)
+        name = record_key(key)
+        storage = storages.get(key)
+        if storage is not None:
+            # The first reference decides about the dtype (torch 2.13).
+            return storage
+        info = kind.info
+        nbytes = numel * info.itemsize
+        record = f"{folder}/{name}"
+        if record not in archive and f"tensors/{name}" in archive:
+            record = f"tensors/{name}"
+        source = archive.source(record, nbytes)
+        swap = 1
+        if big:
+            swap = UNKNOWN_SWAP if kind.role == "untyped" else info.swap
+        storage = Storage(
+            info.name,
+            nbytes,
+            location,
+            name,
+            None if location == "meta" else source,
+            swap=swap,
+        )
+        trace.storages += 1
+        trace.storage_bytes += nbytes
+        if nbytes and location != "meta":
+            # torch 2.13 makes every empty or meta storage anew.
+            storages[key] = storage
+        return storage
+
+    return persistent_load

@@ -1,0 +1,169 @@
+"""The legacy stream: how `torch.save` wrote until 1.6, and still can.
+
+Five pickles in a row, each with a memo of its own (a magic number, a protocol
+version, facts about the machine, the object, the keys of the storages), then
+for each key an int64 count and the raw bytes, always little-endian. Nothing
+says where it ends, so streams can follow each other in one file.
+
+What begins like a pickle and not with the magic number is a plain pickle;
+`torch.load` refuses those, `pickle.load` reads them, and so do we. Source:
+`_legacy_save` and `_legacy_load` in torch/serialization.py (2.13.0, 0.3.1).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+from ..context import Context, ascii_text, storage_id
+from ..dtypes import DTYPES
+from ..errors import Malformed, NotACheckpoint, Truncated, Uninitialised, Unsupported
+from ..tensor import Global, Storage
+
+MAGIC: Final = 0x1950A86A20F9469CFC6C
+PROTOCOL: Final = 1001
+
+
+def read(view: memoryview, context: Context) -> tuple[Any, int]:
+    """The object of the stream that begins where `view` does, and its length."""
+    protocols = context.trace.protocols
+    first = len(protocols)
+    try:
+        magic, position = context.unpickle(view)
+    except Malformed as error:
+        if view[:1] != b"\x80":
+            raise NotACheckpoint(
+                f"neither a zip archive, nor a tar, nor a pickle: {error.message}",
+                offset=error.offset,
+            ) from None
+        raise
+    if type(magic) is not int or magic != MAGIC:
+        context.trace.containers.append("pickle")
+        return magic, position
+    context.trace.containers.append("legacy")
+    version, position = context.unpickle(view, position=position)
+    if type(version) is not int or version != PROTOCOL:
+        raise Unsupported("a legacy stream of an unknown protocol version")
+    _, position = context.unpickle(view, position=position)
+    # Of the five pickles, the object's protocol is the one to tell.
+    del protocols[first:]
+    try:
+        return _Stream(view, context).read(position)
+    finally:
+        del protocols[first + 1 :]
+
+
+class _Stream:
+    """The object, the keys, and the storages that the keys bring in."""
+
+    def __init__(self, view: memoryview, context: Context) -> None:
+        self.view = view
+        self.context = context
+        self.storages: dict[Any, Storage] = {}
+        #: Keys of storages that are a part of another one's bytes.
+        self.views: set[Any] = set()
+        #: Keys of storages whose bytes have not come yet.
+        self.missing: dict[Any, Storage] = {}
+
+    def read(self, position: int) -> tuple[Any, int]:
+        context = self.context
+        machine = context.unpickler(self.view, self.persistent_load, position=position)
+        tree = machine.load()
+        keys, position = context.unpickle(self.view, position=machine.position)
+        if type(keys) is not list:
+            raise Malformed("the keys of a legacy stream must be a list")
+        for key in keys:
+            position = self.fill(key, position)
+        for storage in self.missing.values():
+            raise Uninitialised(
+                f"the storage {storage.key[:40]!r} is used and its bytes are not there"
+            )
+        machine.run_deferred()
+        return tree, position
+
+    def persistent_load(self, pid: Any) -> Any:
+        if (
+            type(pid) is tuple
+            and len(pid) > 1
+            and ascii_text(pid[0]) == "module"
+            and isinstance(pid[1], Global)
+        ):
+            # A module's class, with its source code beside it.
+            return pid[1]
+        kind, key, location, numel, view = storage_id(pid, 6)
+        key = _checked(key)
+        info = kind.info
+        storage = self.storages.get(key)
+        if storage is None:
+            nbytes = numel * info.itemsize
+            storage = Storage(info.name, nbytes, location, str(key))
+            self.storages[key] = storage
+            self.context.trace.storages += 1
+            self.context.trace.storage_bytes += nbytes
+            if nbytes:
+                self.missing[key] = storage
+        elif storage.nbytes == 0:
+            # torch 2.13 makes every empty storage anew.
+            storage = Storage(info.name, 0, location, str(key))
+        return storage if view is None else self.part(storage, info.itemsize, view)
+
+    def part(self, root: Storage, itemsize: int, view: Any) -> Storage:
+        """A storage that is a part of another one, as torch wrote before 0.4."""
+        if type(view) is not tuple or len(view) != 3:
+            raise Malformed("a storage view is a key, an offset and a size")
+        key, offset, size = view
+        key = _checked(key)
+        if type(offset) is not int or type(size) is not int:
+            raise Malformed("a storage view is cut by ints")
+        known = self.storages.get(key)
+        if known is not None:
+            return known
+        start = offset * itemsize
+        # Python's rules for slices, as in torch.
+        cut = range(root.nbytes)[start : start + size * itemsize]
+        storage = Storage(
+            root.dtype,
+            len(cut),
+            root.location,
+            str(key),
+            lambda: root.data[cut.start : cut.stop],
+        )
+        self.storages[key] = storage
+        self.views.add(key)
+        return storage
+
+    def fill(self, key: Any, position: int) -> int:
+        """Takes the bytes of a storage; answers the position after them."""
+        storage = self.storages.get(_checked(key))
+        offset = self.context.base + position
+        if storage is None or key in self.views:
+            raise Malformed(
+                "bytes for a storage that nothing uses", offset=offset
+            )
+        if len(self.view) - position < 8:
+            raise Truncated("the file ends before the size of a storage", offset=offset)
+        (count,) = struct.unpack_from("<q", self.view, position)
+        expected = storage.nbytes // DTYPES[storage.dtype].itemsize
+        if count != expected:
+            raise Malformed(
+                f"a storage of {expected} elements whose bytes say {count}",
+                offset=offset,
+            )
+        position += 8
+        if len(self.view) - position < storage.nbytes:
+            raise Truncated(
+                f"the file ends inside a storage: {storage.nbytes} bytes announced, "
+                f"{len(self.view) - position} left",
+                offset=offset,
+            )
+        end = position + storage.nbytes
+        storage.fill(self.view[position:end])
+        self.missing.pop(key, None)
+        return end
+
+
+def _checked(key: Any) -> Any:
+    """A storage's key: the address it had, as text; never anything deep."""
+    if type(key) not in (str, bytes, int):
+        raise Malformed(f"a {type(key).__name__} cannot be the key of a storage")
+    return key

@@ -1,0 +1,228 @@
+"""The tar of torch 0.1: three members, `storages`, `tensors` and `pickle`.
+
+The headers are read here, 512 bytes at a time and never past the file;
+`tarfile` believes sizes before it checks them. Source: `legacy_load` in
+torch/serialization.py (2.13.0).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ..context import Context, ascii_text
+from ..dtypes import DTYPES
+from ..errors import Malformed, NotACheckpoint, Truncated, Unsupported
+from ..rebuild import tensor_of
+from ..tensor import Global, Storage, Tensor, TypedGlobal
+
+BLOCK: Final = 512
+
+
+def is_tar(view: memoryview) -> bool:
+    """Whether a header with the right checksum stands at the beginning."""
+    return len(view) >= BLOCK and _checksum_holds(bytes(view[:BLOCK]))
+
+
+def _checksum_holds(header: bytes) -> bool:
+    stated = _number(header[148:156])
+    return stated is not None and stated == sum(header) - sum(header[148:156]) + 8 * 32
+
+
+def _number(field: bytes) -> int | None:
+    """Octal text, or base 256 with the top bit set."""
+    if field[:1] == b"\x80":
+        return int.from_bytes(field[1:], "big")
+    digits = field.split(b"\0")[0].strip()
+    if not digits or digits.strip(b"01234567"):
+        return None if digits else 0
+    return int(digits, 8)
+
+
+def _pax(data: bytes) -> dict[bytes, bytes]:
+    """The records `length key=value` of an extended header."""
+    found: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 20)
+        digits = data[position:space] if space > 0 else b""
+        if not digits.isdigit() or int(digits) <= len(digits) + 1:
+            raise Malformed("an extended header of the tar is no list of records")
+        end = position + int(digits)
+        key, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if end > len(data) or not equals:
+            raise Malformed("an extended header of the tar is no list of records")
+        found[key] = value
+        position = end
+    return found
+
+
+def _members(view: memoryview) -> Iterator[tuple[bytes, int, memoryview]]:
+    """Name, offset and content of every regular member."""
+    position = 0
+    named: bytes | None = None
+    sized: int | None = None
+    while len(view) - position >= BLOCK:
+        header = bytes(view[position : position + BLOCK])
+        if not any(header):
+            return
+        if not _checksum_holds(header):
+            raise Malformed("a tar header with a wrong checksum", offset=position)
+        size = _number(header[124:136])
+        start = position + BLOCK
+        kind = header[156:157]
+        if sized is not None and kind in b"0\0":
+            size = sized
+        if size is None or size > len(view) - start:
+            raise Truncated(
+                "a member of the tar is larger than the file", offset=position
+            )
+        content = view[start : start + size]
+        if kind == b"x":
+            records = _pax(bytes(content))
+            named = records.get(b"path", named)
+            sized = _decimal(records.get(b"size"))
+        elif kind == b"L":
+            named = bytes(content).rstrip(b"\0")
+        elif kind in (b"0", b"\0"):
+            yield named or header[:100].split(b"\0")[0], start, content
+            named = sized = None
+        position = start + -(-size // BLOCK) * BLOCK
+
+
+def _decimal(text: bytes | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > 20:
+        raise Malformed("a member of the tar without a size")
+    return int(text)
+
+
+def read(view: memoryview, context: Context) -> tuple[Any, int]:
+    """The object in the tar that begins where `view` does."""
+    context.trace.containers.append("tar")
+    if context.weights_only:
+        raise Unsupported(
+            "a legacy tar, which torch refuses under weights_only=True; "
+            "weights_only=False reads it and still runs nothing"
+        )
+    members = {name: (start, content) for name, start, content in _members(view)}
+    for name in (b"storages", b"tensors", b"pickle"):
+        if name not in members:
+            raise NotACheckpoint(f"a tar without a member called {name.decode()!r}")
+    loaded = _Loaded(context)
+    loaded.read_storages(*members[b"storages"])
+    loaded.read_tensors(*members[b"tensors"])
+    start, content = members[b"pickle"]
+    machine = context.unpickler(content, loaded.persistent_load, base=start)
+    tree = machine.load()
+    machine.run_deferred()
+    return tree, len(view)
+
+
+class _Loaded:
+    """Storages and tensors by the number that stands for them."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.objects: dict[int, Storage | Tensor] = {}
+
+    def persistent_load(self, pid: Any) -> Any:
+        if type(pid) is tuple and pid and isinstance(pid[0], Global):
+            return pid[0]  # a module's class, with its source code beside it
+        pid = ascii_text(pid)
+        if type(pid) is str and pid.isdigit() and len(pid) < 40:
+            pid = int(pid)
+        return self.object(pid, (Storage, Tensor))
+
+    def object(self, key: Any, kinds: tuple[type, ...]) -> Any:
+        found = self.objects.get(key) if type(key) is int else None
+        if not isinstance(found, kinds):
+            raise Malformed("a number in the tar that stands for nothing")
+        return found
+
+    def rows(self, content: memoryview, base: int) -> tuple[int, int]:
+        """How many rows a member announces, each of which costs some bytes."""
+        count, position = self.context.unpickle(content, base=base)
+        if type(count) is not int or count < 0:
+            raise Malformed("a member of the tar without a count", offset=base)
+        if count > len(content):
+            raise Truncated(
+                f"a member of the tar announces {count} rows in {len(content)} bytes",
+                offset=base,
+            )
+        return count, position
+
+    def row(self, content: memoryview, base: int, position: int) -> tuple[Any, int]:
+        row, position = self.context.unpickle(content, position=position, base=base)
+        if type(row) is not tuple or len(row) != 3 or type(row[0]) is not int:
+            raise Malformed("a row of the tar is no triple", offset=base + position)
+        return row, position
+
+    def read_storages(self, base: int, content: memoryview) -> None:
+        count, position = self.rows(content, base)
+        for _ in range(count):
+            (key, location, kind), position = self.row(content, base, position)
+            location = ascii_text(location)
+            if type(kind) is not TypedGlobal or type(location) is not str:
+                raise Malformed("a storage of the tar without a class")
+            (numel,), position = _int64s(content, base, position, 1)
+            nbytes = numel * kind.info.itemsize
+            if not 0 <= nbytes <= len(content) - position:
+                raise Truncated(
+                    f"a storage of {numel} elements where {len(content) - position} "
+                    "bytes are left",
+                    offset=base + position,
+                )
+            data = content[position : position + nbytes]
+            self.objects[key] = Storage(kind.info.name, nbytes, location, str(key), data)
+            self.context.trace.storages += 1
+            self.context.trace.storage_bytes += nbytes
+            position += nbytes
+        views, _ = self.context.unpickle(content, position=position, base=base)
+        if type(views) is not list:
+            raise Malformed("the storage views of the tar must be a list")
+        for view in views:
+            self.read_view(view)
+
+    def read_view(self, view: Any) -> None:
+        if type(view) is not tuple or len(view) != 4:
+            raise Malformed("a storage view of the tar has four parts")
+        key, root_key, offset, numel = view
+        root: Storage = self.object(root_key, (Storage,))
+        if not all(type(number) is int for number in (key, offset, numel)):
+            raise Malformed("a storage view of the tar is cut by ints")
+        itemsize = DTYPES[root.dtype].itemsize
+        start = offset * itemsize
+        # Python's rules for slices, as in torch.
+        data = root.data[start : start + numel * itemsize]
+        self.objects[key] = Storage(
+            root.dtype, data.nbytes, root.location, str(key), data
+        )
+
+    def read_tensors(self, base: int, content: memoryview) -> None:
+        count, position = self.rows(content, base)
+        for _ in range(count):
+            (key, storage_key, _), position = self.row(content, base, position)
+            storage = self.object(storage_key, (Storage,))
+            (head,), position = _int64s(content, base, position, 1)
+            # Four bytes for the number of dimensions, and four of nothing.
+            ndim = head & 0xFFFFFFFF
+            if ndim > (len(content) - position) // 16:
+                raise Truncated(
+                    f"a tensor of {ndim} dimensions", offset=base + position
+                )
+            numbers, position = _int64s(content, base, position, 2 * ndim + 1)
+            self.objects[key] = tensor_of(
+                storage, numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
+            )
+
+
+def _int64s(
+    content: memoryview, base: int, position: int, count: int
+) -> tuple[tuple[int, ...], int]:
+    size = 8 * count
+    if len(content) - position < size:
+        raise Truncated("a member of the tar ends early", offset=base + position)
+    return struct.unpack_from(f"<{count}q", content, position), position + size

@@ -1,0 +1,524 @@
+"""What a checkpoint is made of: tensors, storages, and inert objects.
+
+All of these are values: nothing here reads a file, except that a storage
+fetches its bytes when they are first asked for. A tensor is a view of a
+storage, as in torch; two tensors share memory when their `storage` is the same
+object.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from .dtypes import DTYPES, DTypeInfo
+from .errors import Malformed, Uninitialised, Unsupported
+
+#: Where a storage's bytes come from: at hand, fetched on first use, or (with
+#: no bytes at all, as on torch's `meta` device) from nowhere.
+Source = memoryview | Callable[[], memoryview] | None
+
+
+#: The swap unit of a big-endian `UntypedStorage`, until somebody knows it.
+UNKNOWN_SWAP: Final = 0
+
+
+class Storage:
+    """A flat run of bytes, and the dtype that its first user gave it.
+
+    `dtype` is torch's name of the element type, `nbytes` the size in bytes,
+    `location` the device tag in the file (`"cpu"`, `"cuda:0"`, ...), `key` the
+    name under which the file keeps it. In torch terms: a
+    `torch.storage.TypedStorage` around its `UntypedStorage`.
+    """
+
+    __slots__ = ("__weakref__", "_source", "_swap", "dtype", "key", "location", "nbytes")
+
+    def __init__(
+        self,
+        dtype: str,
+        nbytes: int,
+        location: str = "cpu",
+        key: str = "",
+        source: Source = None,
+        *,
+        swap: int = 1,
+    ) -> None:
+        self.dtype = dtype
+        self.nbytes = nbytes
+        self.location = location
+        self.key = key
+        self._source: Source = source
+        # Bytes in a unit whose order is to be turned round; 1 is none, and
+        # negative a unit that a rebuild function, not the storage, knew.
+        self._swap = swap
+
+    @property
+    def data(self) -> memoryview:
+        """All the bytes, little-endian, read-only; fetched on first use.
+
+        Raises `Uninitialised` where the file holds none (a meta tensor).
+        """
+        source = self._source
+        if source is None:
+            if self.nbytes == 0:
+                return memoryview(b"")
+            raise Uninitialised(
+                f"the storage {self.key or '(no key)'} on {self.location} has no bytes",
+                phase="rebuild",
+            )
+        if not isinstance(source, memoryview):
+            source = source()
+        unit = abs(self._swap)
+        if unit > 1:
+            whole = self.nbytes - self.nbytes % unit
+            units = np.frombuffer(source[:whole], dtype=f">u{unit}")
+            swapped = units.astype(f"<u{unit}").tobytes() + bytes(source[whole:])
+            source = memoryview(swapped)
+            self._swap = 1
+        self._source = source
+        return source
+
+    def fill(self, source: Source) -> None:
+        """Says where the bytes are, once the container has come to them."""
+        self._source = source
+
+    def interpret(self, swap: int) -> None:
+        """Says in which units a big-endian storage without a dtype is swapped.
+
+        `_rebuild_tensor_v3` knows the dtype that its storage does not have.
+        Raises `Unsupported` when two tensors disagree: no order suits both.
+        """
+        if self._swap == UNKNOWN_SWAP:
+            self._swap = -swap
+        elif self._swap < 0 and self._swap != -swap:
+            raise Unsupported(
+                "a big-endian storage under dtypes of different sizes", phase="rebuild"
+            )
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the file holds bytes for this storage."""
+        return self._source is not None or self.nbytes == 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Storage(dtype={self.dtype!r}, nbytes={self.nbytes}, "
+            f"location={self.location!r}, key={self.key!r})"
+        )
+
+
+class Tensor:
+    """A tensor as the file describes it; numbers only when asked for.
+
+    `shape` and `stride` count elements, as does `storage_offset`. `type` is the
+    full name of the class, `layout` one of `strided`, `sparse_coo`,
+    `sparse_csr`, `sparse_csc`, `sparse_bsr`, `sparse_bsc`, `nested` (torch
+    calls that one strided) and `jagged`. `parts` holds what a tensor without
+    elements of its own is made of, under torch's accessor names (`indices`,
+    `values`, `crow_indices`, `scales`, ...). `attributes` is the `__dict__` of
+    a subclass, or of a tensor that carries attributes; `state` is what
+    `__setstate__` would get from a subclass whose state is no dict.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_attributes",
+        "_device",
+        "_dtype",
+        "_is_conj",
+        "_is_neg",
+        "_layout",
+        "_parts",
+        "_requires_grad",
+        "_shape",
+        "_state",
+        "_storage",
+        "_storage_offset",
+        "_stride",
+        "_type",
+    )
+
+    def __init__(
+        self,
+        dtype: str,
+        shape: tuple[int, ...],
+        stride: tuple[int, ...] | None,
+        storage_offset: int = 0,
+        storage: Storage | None = None,
+        requires_grad: bool = False,
+        layout: str = "strided",
+        device: str = "cpu",
+        is_conj: bool = False,
+        is_neg: bool = False,
+        type: str = "torch.Tensor",
+        parts: dict[str, Any] | None = None,
+        attributes: dict[Any, Any] | None = None,
+        state: Any = None,
+    ) -> None:
+        self._dtype = dtype
+        self._shape = shape
+        self._stride = stride
+        self._storage_offset = storage_offset
+        self._storage = storage
+        self._requires_grad = requires_grad
+        self._layout = layout
+        self._device = device
+        self._is_conj = is_conj
+        self._is_neg = is_neg
+        self._type = type
+        self._parts = parts
+        self._attributes = attributes
+        self._state = state
+
+    @property
+    def dtype(self) -> str:
+        """torch's name of the dtype, without the prefix: `"bfloat16"`."""
+        return self._dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each dimension, in elements."""
+        return self._shape
+
+    @property
+    def stride(self) -> tuple[int, ...] | None:
+        """Elements from one index to the next; `None` where there is no such thing."""
+        return self._stride
+
+    @property
+    def storage_offset(self) -> int:
+        """Where in the storage the first element lies, in elements."""
+        return self._storage_offset
+
+    @property
+    def storage(self) -> Storage | None:
+        """The bytes under this tensor; the same object where torch would share."""
+        return self._storage
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether torch would record operations on it."""
+        return self._requires_grad
+
+    @property
+    def layout(self) -> str:
+        """`"strided"`, `"sparse_coo"`, ..., `"nested"`, `"jagged"`."""
+        return self._layout
+
+    @property
+    def device(self) -> str:
+        """The device tag in the file; nothing is moved there."""
+        return self._device
+
+    @property
+    def is_conj(self) -> bool:
+        """Whether reading an element conjugates it (the bytes stay)."""
+        return self._is_conj
+
+    @property
+    def is_neg(self) -> bool:
+        """Whether reading an element negates it (the bytes stay)."""
+        return self._is_neg
+
+    @property
+    def type(self) -> str:
+        """The full name of the class: `"torch.nn.parameter.Parameter"`."""
+        return self._type
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a sparse, quantized, nested or wrapping tensor is made of."""
+        return {} if self._parts is None else self._parts
+
+    @property
+    def attributes(self) -> dict[Any, Any]:
+        """The Python attributes that the file gives the tensor."""
+        return {} if self._attributes is None else self._attributes
+
+    @property
+    def state(self) -> Any:
+        """A subclass's state that is no dict of attributes; else `None`."""
+        return self._state
+
+    @property
+    def numel(self) -> int:
+        """The number of elements; in a nested tensor, of those in its buffer."""
+        if -1 in self._shape:
+            return int(self.parts["values"].numel)
+        count = 1
+        for size in self._shape:
+            count *= size
+        return count
+
+    def _take_view(self, other: Tensor) -> None:
+        """`set_()`: this tensor now looks at what another one looks at."""
+        self._shape, self._stride = other._shape, other._stride
+        self._storage, self._storage_offset = other._storage, other._storage_offset
+        self._layout, self._parts = other._layout, other._parts
+        self._device = other._device
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """The elements as a numpy array, without copying where numpy can say it.
+
+        bfloat16 and float8 come as ml_dtypes types; quantized tensors give
+        their integers (as `int_repr()` does), packed ones unpacked to a byte
+        each; conj and neg bits are resolved in a copy. The array is read-only
+        when it shows the file's own bytes. Raises `Unsupported` for sparse and
+        nested tensors (see `parts`) and `Uninitialised` for meta tensors.
+        """
+        info = DTYPES[self._dtype]
+        if self._layout != "strided" or self._stride is None:
+            raise Unsupported(
+                f"a {self._layout} tensor has no array of its own; see its parts",
+                phase="rebuild",
+            )
+        if self._storage is None:
+            raise Uninitialised(
+                f"a {self._device} tensor of {self._type} holds no elements",
+                phase="rebuild",
+            )
+        data = self._storage.data
+        if info.per_byte > 1:
+            return self._unpacked(data, info.per_byte)
+        if 0 in self._shape:
+            return np.empty(_rank_checked(self._shape), dtype=info.numpy)
+        array: npt.NDArray[Any] = np.ndarray(
+            _rank_checked(self._shape),
+            dtype=info.numpy,
+            buffer=data,
+            offset=self._storage_offset * info.itemsize,
+            strides=[step * info.itemsize for step in self._stride],
+        )
+        if self._is_conj:
+            array = _conjugated(array)
+        if self._is_neg:
+            array = -array
+        return array
+
+    def _unpacked(self, data: memoryview, per_byte: int) -> npt.NDArray[Any]:
+        """Elements of a few bits each, the first in the low bits of a byte."""
+        bits = 8 // per_byte
+        packed = np.frombuffer(data, dtype=np.uint8)[self._storage_offset // per_byte :]
+        packed = packed[: -(-self.numel // per_byte)]
+        shifts = np.arange(0, 8, bits, dtype=np.uint8)
+        elements = ((packed[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)
+        return elements[: self.numel].reshape(_rank_checked(self._shape))
+
+    def tobytes(self) -> bytes:
+        """The logical elements, row-major, little-endian."""
+        array = self.numpy()
+        if sys.byteorder == "big" and array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("<"))
+        return array.tobytes()
+
+    def __repr__(self) -> str:
+        name = self._type.rpartition(".")[2]
+        return f"{name}(dtype={self._dtype!r}, shape={self._shape}, stride={self._stride})"
+
+
+def _rank_checked(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) > 64:
+        raise Unsupported(
+            f"numpy has at most 64 dimensions, not {len(shape)}", phase="rebuild"
+        )
+    return shape
+
+
+def _conjugated(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The conjugate, exact to the bit, also for half-precision complex."""
+    out = np.array(array, order="C")
+    half = np.dtype(f"u{out.dtype.itemsize // 2}")
+    parts = out.reshape(-1).view(half)
+    # Only the sign of the imaginary part turns, as in torch's conj().
+    parts[1::2] ^= half.type(1 << (8 * half.itemsize - 1))
+    return out
+
+
+def extent(shape: Iterable[int], stride: Iterable[int], storage_offset: int) -> int:
+    """The number of elements a storage must hold for this view, exactly.
+
+    The one bounds function: every rebuild path asks it. A view without
+    elements needs none, wherever it begins (as in torch). Raises `Malformed`
+    for anything negative.
+    """
+    last = storage_offset
+    empty = False
+    for size, step in zip(shape, stride, strict=True):
+        if size < 0 or step < 0:
+            raise Malformed(
+                f"negative {'size' if size < 0 else 'stride'} "
+                f"{size if size < 0 else step}",
+                phase="rebuild",
+            )
+        if size == 0:
+            empty = True
+        else:
+            last += (size - 1) * step
+    if storage_offset < 0:
+        raise Malformed(f"negative storage offset {storage_offset}", phase="rebuild")
+    return 0 if empty else last + 1
+
+
+# ---------------------------------------------------------------- small values
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """A dtype as a value of the tree; `str()` gives torch's spelling."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"torch.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A memory layout as a value of the tree (`torch.sparse_coo`)."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"torch.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class QScheme:
+    """A quantization scheme as a value of the tree (`torch.per_tensor_affine`)."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"torch.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A `torch.device` as a value of the tree: `type` and an optional `index`."""
+
+    type: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+class Size(tuple[int, ...]):
+    """A `torch.Size`: a tuple of ints under another name."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+
+# --------------------------------------------------------------- inert objects
+
+
+class Inert:
+    """Something that a file names and that stays a name: calling it raises."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The full dotted name, as the file spells it."""
+        raise NotImplementedError
+
+    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        # Python insists on a callable in places (`defaultdict.default_factory`).
+        raise TypeError(f"{self.name} comes from a file and is never run")
+
+
+class Global(Inert):
+    """A name in the file (`GLOBAL module name`) that nothing looks up.
+
+    Equal when the full dotted names are.
+    """
+
+    __slots__ = ("__weakref__", "_name", "module")
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module: Final = module
+        self._name: Final = f"{module}.{name}" if module else name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def __eq__(self, other: object) -> bool:
+        return self._name == other._name if isinstance(other, Global) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        return f"Global({self._name!r})"
+
+
+class TypedGlobal(Global):
+    """A class of torch's that names a dtype: `torch.FloatStorage`, `FloatTensor`.
+
+    `role` is `storage`, `untyped` (`UntypedStorage`, of dtype uint8), `tensor`
+    or `sparse`.
+    """
+
+    __slots__ = ("info", "role")
+
+    def __init__(self, module: str, name: str, role: str, info: DTypeInfo) -> None:
+        super().__init__(module, name)
+        self.role: Final = role
+        self.info: Final = info
+
+
+class Object(Inert):
+    """What a file would have built by calling something, kept as its parts.
+
+    `callee` is the class or function (a `Global`, or an `Object` that itself
+    would have been called), `args` and `kwargs` what it would have been given,
+    `state` what `__setstate__` would get (`None` if nothing),
+    `listitems` what would have been appended and `dictitems` the pairs that
+    would have been set, as in `object.__reduce__`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "args",
+        "callee",
+        "dictitems",
+        "kwargs",
+        "listitems",
+        "state",
+    )
+
+    def __init__(
+        self,
+        callee: Global | Object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[Any, Any] | None = None,
+    ) -> None:
+        self.callee = callee
+        self.args = args
+        self.kwargs: dict[Any, Any] = {} if kwargs is None else kwargs
+        self.state: Any = None
+        self.listitems: list[Any] = []
+        self.dictitems: list[tuple[Any, Any]] = []
+
+    @property
+    def name(self) -> str:
+        depth = 0
+        callee: Global | Object = self.callee
+        while isinstance(callee, Object):
+            callee = callee.callee
+            depth += 1
+        return callee.name + "()" * depth
+
+    def __repr__(self) -> str:
+        # Not its contents: they may be deep, or lead back here.
+        return f"Object({self.name!r})"

@@ -1,0 +1,146 @@
+"""Text in a pickle: numbers and strings, without a codec that the file chooses.
+
+Every conversion here is linear in its input, or capped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import LimitExceeded, Malformed, quote
+from .limits import Limits
+
+#: The encodings that `load(encoding=...)` and `_codecs.encode` know.
+#: `bytes` leaves Python 2's strings as they are.
+ENCODINGS: Final[dict[str, str]] = {
+    "ascii": "ascii",
+    "us-ascii": "ascii",
+    "bytes": "bytes",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "latin-1": "latin-1",
+    "utf8": "utf-8",
+    "utf-8": "utf-8",
+}
+
+
+def encoding_name(name: str) -> str | None:
+    """The one spelling of a known encoding, or `None`."""
+    return ENCODINGS.get(name.lower().replace("_", "-"))
+
+
+def utf8(data: bytes | memoryview) -> str:
+    """Protocol 1 and up: UTF-8 in which surrogates pass, as pickle writes it."""
+    try:
+        return str(data, "utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"text is not UTF-8: {error.reason}", phase="pickle") from None
+
+
+def ascii(data: bytes) -> str:
+    """A persistent id of protocol 0."""
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise Malformed(f"{quote(data)} is not ASCII", phase="pickle") from None
+
+
+def decode(data: bytes | memoryview, encoding: str) -> str | bytes:
+    """A string of Python 2, read as `load(encoding=...)` says."""
+    if encoding == "bytes":
+        return bytes(data)
+    try:
+        return str(data, encoding, "strict")
+    except UnicodeDecodeError:
+        raise Malformed(
+            f"a Python 2 string is not {encoding}: {quote(bytes(data[:100]))}; "
+            "try encoding='latin1' or encoding='bytes'",
+            phase="pickle",
+        ) from None
+
+
+def raw_unicode(data: bytes) -> str:
+    """Protocol 0: raw-unicode-escape."""
+    try:
+        return data.decode("raw-unicode-escape")
+    except UnicodeDecodeError:
+        raise Malformed(
+            f"{quote(data)} is not raw-unicode-escape", phase="pickle"
+        ) from None
+
+
+def integer(data: bytes, limits: Limits) -> int:
+    """Decimal digits with an optional sign."""
+    digits = data[1:] if data[:1] in (b"-", b"+") else data
+    if not digits.isdigit():
+        raise Malformed(f"{quote(data)} is no integer", phase="pickle")
+    if len(digits) > limits.int_digits:
+        raise LimitExceeded(
+            f"an integer of {len(digits)} digits (Limits.int_digits)", phase="pickle"
+        )
+    # int() itself has a limit that the embedding program may have lowered.
+    try:
+        return int(data)
+    except ValueError as error:
+        raise LimitExceeded(str(error), phase="pickle") from None
+
+
+def decimal(data: bytes, limits: Limits) -> float:
+    """A float as `repr` writes it."""
+    if len(data) > limits.int_digits:
+        raise LimitExceeded(
+            f"a float of {len(data)} characters (Limits.int_digits)", phase="pickle"
+        )
+    try:
+        if b"_" in data:
+            raise ValueError
+        return float(data)
+    except ValueError:
+        raise Malformed(f"{quote(data)} is no float", phase="pickle") from None
+
+
+_ESCAPES: Final[dict[int, bytes]] = {
+    ord("\\"): b"\\",
+    ord("'"): b"'",
+    ord('"'): b'"',
+    ord("a"): b"\a",
+    ord("b"): b"\b",
+    ord("f"): b"\f",
+    ord("n"): b"\n",
+    ord("r"): b"\r",
+    ord("t"): b"\t",
+    ord("v"): b"\v",
+}
+
+
+def unescape(line: bytes) -> bytes:
+    """Protocol 0's STRING: what Python 2's `repr` of a str wrote."""
+    line = line.strip(b" \t\r")
+    if len(line) < 2 or line[0] != line[-1] or line[:1] not in (b"'", b'"'):
+        raise Malformed("a STRING must be quoted", phase="pickle")
+    first, *rest = line[1:-1].split(b"\\")
+    pieces = [first]
+    parts = iter(rest)
+    for part in parts:
+        if not part:
+            # Two backslashes: one of them stays, and what follows is plain.
+            pieces += [b"\\", next(parts, b"")]
+        elif part[0] == ord("x"):
+            try:
+                pieces += [bytes.fromhex(part[1:3].decode("ascii")), part[3:]]
+            except ValueError:
+                raise Malformed("a bad \\x escape", phase="pickle") from None
+            if len(part) < 3:
+                raise Malformed("a bad \\x escape", phase="pickle")
+        elif part[:1].isdigit() and part[0] < ord("8"):
+            size = 1
+            while size < 3 and part[size : size + 1] in _OCTAL:
+                size += 1
+            pieces += [bytes([int(part[:size], 8) & 0xFF]), part[size:]]
+        else:
+            # An escape that means nothing stays as it is, as in Python 2.
+            pieces += [_ESCAPES.get(part[0], b"\\" + part[:1]), part[1:]]
+    return b"".join(pieces)
+
+
+_OCTAL: Final = frozenset(bytes([digit]) for digit in b"01234567")
