@@ -8,6 +8,8 @@
 Imports numpy, ml_dtypes and the standard library, nothing else.
 """
 
+from __future__ import annotations
+
 from .errors import (
     CheckpointError,
     GlobalNotAllowed,
@@ -20,18 +22,9 @@ from .errors import (
 )
 from .limits import Limits
 from .loading import load
-from .tensor import (
-    Device,
-    DType,
-    Global,
-    Layout,
-    Object,
-    QScheme,
-    Size,
-    Storage,
-    Tensor,
-)
+from .tensor import Storage, Tensor
 from .trace import Trace
+from .values import Device, DType, Global, Layout, Object, QScheme, Size
 
 __all__ = [
     "CheckpointError",

@@ -16,7 +16,7 @@ import numpy as np
 
 from .errors import Malformed, Unsupported, quote
 from .registry import Table
-from .tensor import Global
+from .values import Global
 
 if TYPE_CHECKING:
     from .unpickler import Unpickler
@@ -237,7 +237,8 @@ def set_state(machine: Unpickler, target: np.ndarray[Any, Any], state: Any) -> N
         machine.spend(len(data))
     try:
         # Every size in it has been checked against what is there.
-        target.__setstate__((1, shape, kind, bool(fortran), data))
+        state = (1, shape, kind, bool(fortran), data)
+        target.__setstate__(state)
     except (TypeError, ValueError, OverflowError, MemoryError):
         raise Malformed("numpy refuses the array", phase="rebuild") from None
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from .errors import LimitExceeded, Malformed
 from .limits import Limits
-from .tensor import TypedGlobal
 from .trace import Trace
 from .unpickler import Data, Unpickler
+from .values import TypedGlobal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,7 @@ class Context:
         self, data: Data, *, position: int = 0, base: int = 0
     ) -> tuple[Any, int]:
         """A value that holds no storages, and the position after it."""
-        machine = self.unpickler(
-            data, no_persistent_ids, position=position, base=base
-        )
+        machine = self.unpickler(data, no_persistent_ids, position=position, base=base)
         value = machine.load()
         machine.run_deferred()
         return value, machine.position

@@ -50,7 +50,7 @@ class CheckpointError(Exception):
         self.path = path
 
     def __str__(self) -> str:
-        place = self.phase
+        place: str = self.phase
         if self.offset is not None:
             place += f", byte {self.offset}"
         if self.path:

@@ -15,7 +15,7 @@ from . import arrays, plain, rebuild
 from .dtypes import DTYPES, STORAGE_DTYPES, DTypeInfo
 from .errors import GlobalNotAllowed, quote
 from .registry import Call
-from .tensor import DType, Global, Layout, QScheme, TypedGlobal
+from .values import DType, Global, Layout, QScheme, TypedGlobal
 
 #: What REDUCE makes of a name; any other name makes an inert `Object`.
 CALLS: Final[dict[str, Call]] = {**plain.CALLS, **arrays.CALLS, **rebuild.CALLS}

@@ -80,7 +80,9 @@ def coo(indices: Tensor, values: Tensor, shape: Shape, coalesced: bool) -> None:
         return
     limits = np.array(shape[: index.shape[0]], dtype=np.uint64)
     _require(
-        bool((index >= 0).all() and (index.max(axis=1).astype(np.uint64) < limits).all()),
+        bool(
+            (index >= 0).all() and (index.max(axis=1).astype(np.uint64) < limits).all()
+        ),
         "an index of a sparse tensor lies outside its size",
     )
     if coalesced:
@@ -93,9 +95,7 @@ def coo(indices: Tensor, values: Tensor, shape: Shape, coalesced: bool) -> None:
                 "the indices of a coalesced tensor are not sorted",
             )
             undecided &= left == right
-        _require(
-            not bool(undecided.any()), "the indices of a coalesced tensor repeat"
-        )
+        _require(not bool(undecided.any()), "the indices of a coalesced tensor repeat")
 
 
 # ------------------------------------------------------------------- compressed

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import text
 from .errors import LimitExceeded, Malformed, Unsupported, quote
 from .registry import Table
-from .tensor import Global, Inert
+from .values import Global, Inert
 
 if TYPE_CHECKING:
     from .unpickler import Unpickler
@@ -100,6 +100,8 @@ def _dict(machine: Unpickler, value: Any = ()) -> Any:
 
 @CALLS.named("collections.OrderedDict")
 def _ordered_dict(machine: Unpickler, value: Any = ()) -> Any:
+    if value == ():
+        return OrderedDict()  # every tensor's hooks
     return _mapping(machine, OrderedDict(), value)
 
 

@@ -32,14 +32,15 @@ _STRANGERS: Final[tuple[tuple[bytes, str], ...]] = (
 
 def read(view: memoryview, context: Context) -> tuple[Any, int]:
     """The tree of the checkpoint that begins where `view` does, and its length."""
-    if view[:4] == b"PK\x03\x04":
+    head = bytes(view[:16])
+    if head[:4] == b"PK\x03\x04":
         return archive.read(view, context)
     if not len(view):
         raise NotACheckpoint("the file is empty", offset=0)
     for magic, what in _STRANGERS:
-        if view[: len(magic)] == magic:
+        if bytes(view[: len(magic)]) == magic:
             raise NotACheckpoint(f"this is {what}", offset=0)
-    if view[8:10] == b'{"' and int.from_bytes(view[:8], "little") < len(view):
+    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < len(view):
         raise NotACheckpoint(
             "this is a safetensors file, which has a format of its own", offset=0
         )

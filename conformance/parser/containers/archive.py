@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from ..context import Context, record_key, storage_id
 from ..errors import Unsupported
-from ..tensor import UNKNOWN_SWAP, Object, Storage
+from ..tensor import UNKNOWN_SWAP, Storage
 from ..unpickler import Unpickler
+from ..values import Object
 from .zip import ZipArchive
 
 _SCRIPT_MARK: Final = "constants.pkl"
@@ -35,13 +36,21 @@ def read(view: memoryview, context: Context) -> tuple[Any, int]:
     context.trace.byteorder = metadata.byteorder
     # Without a record of its own the data is little-endian.
     big = metadata.byteorder == "big"
-    tree = _unpickle(archive, context, "data.pkl", "data", big)
+    tree = _unpickle(archive, context, "data.pkl", _data_folder(archive), big)
     if script:
         constants = _unpickle(archive, context, _SCRIPT_MARK, "constants", big)
         if constants and type(tree) is Object:
             # Literals of the code; the module's own tensors are in its state.
             tree.kwargs["constants"] = constants
     return tree, len(view)
+
+
+def _data_folder(archive: ZipArchive) -> str:
+    """Where the storages are; torch 1.4 had another name for it."""
+    names = archive.names()
+    if any(name.startswith("data/") for name in names):
+        return "data"
+    return "tensors" if any(name.startswith("tensors/") for name in names) else "data"
 
 
 def _unpickle(
@@ -73,10 +82,7 @@ def _persistent_load(
             return storage
         info = kind.info
         nbytes = numel * info.itemsize
-        record = f"{folder}/{name}"
-        if record not in archive and f"tensors/{name}" in archive:
-            record = f"tensors/{name}"
-        source = archive.source(record, nbytes)
+        source = archive.source(f"{folder}/{name}", nbytes)
         swap = 1
         if big:
             swap = UNKNOWN_SWAP if kind.role == "untyped" else info.swap

@@ -18,11 +18,13 @@ from typing import Any, Final
 from ..context import Context
 from ..errors import Malformed, NotACheckpoint, Truncated, quote
 from ..source import map_path
-from ..tensor import Global, Object, Tensor
+from ..tensor import Tensor
+from ..values import Global, Object
 from . import legacy
 
 METADATA: Final = ".metadata"
-_CHECKPOINT: Final = "torch.distributed.checkpoint"
+_MODULE: Final = "torch.distributed.checkpoint.metadata"
+_WHOLE_OBJECT: Final = f"{_MODULE}.BytesStorageMetadata"
 
 
 # ------------------------------------------------------------------ one file
@@ -47,7 +49,7 @@ def _archive_size(view: memoryview, position: int) -> int:
 
     Its end record is the first whose directory lies just before it.
     """
-    if view[:4] != b"PK\x03\x04":
+    if bytes(view[:4]) != b"PK\x03\x04":
         raise Malformed("no archive where one must begin", offset=position)
     start = 0
     while True:
@@ -55,9 +57,9 @@ def _archive_size(view: memoryview, position: int) -> int:
         if end < 0 or len(view) - end < 22:
             raise Truncated("an archive without an end", offset=position)
         size, offset, comment = struct.unpack_from("<IIH", view, end + 12)
-        if end - 20 >= 0 and view[end - 20 : end - 16] == b"PK\x06\x07":
+        if end - 20 >= 0 and bytes(view[end - 20 : end - 16]) == b"PK\x06\x07":
             (record,) = struct.unpack_from("<Q", view, end - 12)
-            if record + 56 <= end and view[record : record + 4] == b"PK\x06\x06":
+            if record + 56 <= end and bytes(view[record : record + 4]) == b"PK\x06\x06":
                 size, offset = struct.unpack_from("<QQ", view, record + 40)
                 if offset + size == record:
                     return int(end + 22 + comment)
@@ -107,7 +109,9 @@ def read_folder(path: str | os.PathLike[str], context: Context) -> dict[str, Any
         file = _field(info, "relative_path")
         if type(file) is not str or file not in names:
             # Only what the folder itself lists is ever opened.
-            raise Malformed(f"the .metadata names a file {quote(file)} that is not there")
+            raise Malformed(
+                f"the .metadata names a file {quote(file)} that is not there"
+            )
         if file not in maps:
             maps[file] = map_path(os.path.join(path, file))
         value = _piece(maps[file], info, context)
@@ -144,7 +148,9 @@ def _piece(view: memoryview, info: Any, context: Context) -> Any:
 
 
 def _joined(description: Any, pieces: list[tuple[Any, Any]]) -> Any:
-    if type(description) is Object and description.name.endswith("BytesStorageMetadata"):
+    if type(description) is Object and description.name.endswith(
+        "BytesStorageMetadata"
+    ):
         return pieces[0][1]
     size = _field(description, "size")
     if len(pieces) == 1 and type(pieces[0][1]) is Tensor and pieces[0][1].shape == size:
@@ -152,7 +158,7 @@ def _joined(description: Any, pieces: list[tuple[Any, Any]]) -> Any:
     for offsets, piece in pieces:
         if not _inside(piece, offsets, size):
             raise Malformed("a piece that lies outside its tensor")
-    whole = Object(Global(f"{_CHECKPOINT}.metadata", "TensorStorageMetadata"))
+    whole = Object(Global(_MODULE, "TensorStorageMetadata"))
     whole.state = {"size": size, "chunks": sorted(pieces, key=lambda pair: pair[0])}
     return whole
 
@@ -164,7 +170,7 @@ def _inside(piece: Any, offsets: Any, size: Any) -> bool:
         and isinstance(size, tuple)
         and len(piece.shape) == len(offsets) == len(size)
         and all(
-            0 <= offset and offset + part <= whole
+            offset >= 0 and offset + part <= whole
             for part, offset, whole in zip(piece.shape, offsets, size, strict=True)
         )
     )

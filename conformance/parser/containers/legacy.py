@@ -18,7 +18,8 @@ from typing import Any, Final
 from ..context import Context, ascii_text, storage_id
 from ..dtypes import DTYPES
 from ..errors import Malformed, NotACheckpoint, Truncated, Uninitialised, Unsupported
-from ..tensor import Global, Storage
+from ..tensor import Storage
+from ..values import Global
 
 MAGIC: Final = 0x1950A86A20F9469CFC6C
 PROTOCOL: Final = 1001
@@ -31,7 +32,7 @@ def read(view: memoryview, context: Context) -> tuple[Any, int]:
     try:
         magic, position = context.unpickle(view)
     except Malformed as error:
-        if view[:1] != b"\x80":
+        if bytes(view[:1]) != b"\x80":
             raise NotACheckpoint(
                 f"neither a zip archive, nor a tar, nor a pickle: {error.message}",
                 offset=error.offset,
@@ -137,9 +138,7 @@ class _Stream:
         storage = self.storages.get(_checked(key))
         offset = self.context.base + position
         if storage is None or key in self.views:
-            raise Malformed(
-                "bytes for a storage that nothing uses", offset=offset
-            )
+            raise Malformed("bytes for a storage that nothing uses", offset=offset)
         if len(self.view) - position < 8:
             raise Truncated("the file ends before the size of a storage", offset=offset)
         (count,) = struct.unpack_from("<q", self.view, position)

@@ -15,7 +15,8 @@ from ..context import Context, ascii_text
 from ..dtypes import DTYPES
 from ..errors import Malformed, NotACheckpoint, Truncated, Unsupported
 from ..rebuild import tensor_of
-from ..tensor import Global, Storage, Tensor, TypedGlobal
+from ..tensor import Storage, Tensor
+from ..values import Global, TypedGlobal
 
 BLOCK: Final = 512
 
@@ -176,7 +177,9 @@ class _Loaded:
                     offset=base + position,
                 )
             data = content[position : position + nbytes]
-            self.objects[key] = Storage(kind.info.name, nbytes, location, str(key), data)
+            self.objects[key] = Storage(
+                kind.info.name, nbytes, location, str(key), data
+            )
             self.context.trace.storages += 1
             self.context.trace.storage_bytes += nbytes
             position += nbytes

@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from conformance.parser.errors import (
@@ -40,6 +41,7 @@ from conformance.parser.errors import (
     quote,
 )
 from conformance.parser.limits import Limits
+
 from .miniz import FULL, MOD, index, leading_number, signed, zip64
 
 # Headers (APPNOTE.TXT 4.3), without the fields that nobody reads.
@@ -103,6 +105,7 @@ class ZipArchive:
 
     __slots__ = (
         "_budget",
+        "_checked",
         "_digits",
         "_names",
         "_places",
@@ -123,6 +126,7 @@ class ZipArchive:
         self._size = len(view) - start
         # Bytes that all records together may still inflate to.
         self._budget = limits.inflate_ratio * self._size
+        self._checked: set[tuple[int, int, int]] = set()
         self._digits = limits.int_digits
         names, places = self._entries()
         self._prefix = _folder(names[0])
@@ -145,8 +149,8 @@ class ZipArchive:
         method, offset, packed, size = self._open(name)
         if method == _STORED:
             return self._bytes(offset, size, name)
-        pieces = self._inflate(name, offset, packed, size)
-        return memoryview(b"".join(self._counted(pieces)))
+        self._check(name, offset, packed, size)
+        return self._inflated(name, offset, packed, size)
 
     def source(self, name: str, nbytes: int) -> memoryview | Callable[[], memoryview]:
         """The bytes of a storage: a slice of the file, or what inflates them.
@@ -163,9 +167,8 @@ class ZipArchive:
             )
         if method == _STORED:
             return self._bytes(offset, size, name)
-        for _ in self._counted(self._inflate(name, offset, packed, size)):
-            pass
-        return lambda: memoryview(b"".join(self._inflate(name, offset, packed, size)))
+        self._check(name, offset, packed, size)
+        return partial(self._inflated, name, offset, packed, size)
 
     def offset(self, name: str) -> int:
         """Where the bytes of a record begin, packed or not."""
@@ -422,13 +425,21 @@ class ZipArchive:
                     offset=offset,
                 )
 
-    def _counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The same, while the archive has not inflated to more than it may."""
-        for piece in pieces:
+    def _inflated(self, name: str, offset: int, packed: int, size: int) -> memoryview:
+        return memoryview(b"".join(self._inflate(name, offset, packed, size)))
+
+    def _check(self, name: str, offset: int, packed: int, size: int) -> None:
+        """Inflate a record to nowhere, the first time that anyone asks for it."""
+        record = offset, packed, size
+        if record in self._checked:
+            return
+        for piece in self._inflate(name, *record):
             self._budget -= len(piece)
             if self._budget < 0:
-                raise LimitExceeded("the archive inflates to too many bytes")
-            yield piece
+                raise LimitExceeded(
+                    "the archive inflates to more than it may", offset=offset
+                )
+        self._checked.add(record)
 
     # --------------------------------------------- records about the archive
 
