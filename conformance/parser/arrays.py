@@ -50,6 +50,8 @@ def _simple_dtype(spec: str) -> Any:
 def _class_dtype(name: str) -> Any:
     """A dtype from the scalar class that a pickle names."""
     module, _, scalar = name.rpartition(".")
+    if name == "numpy.record":
+        return np.dtype(np.record)
     if module == "ml_dtypes":
         kind = getattr(ml_dtypes, scalar, None) if scalar in _ML_DTYPES else None
     else:
@@ -160,7 +162,9 @@ def _dtype_from_state(
             "itemsize": size,
         }
         aligned = len(state) > 7 and type(state[7]) is int and bool(state[7] & 0x80)
-        return np.dtype(spec, align=aligned)  # type: ignore[call-overload]
+        found = np.dtype(spec, align=aligned)  # type: ignore[call-overload]
+        # A record array's scalars have the fields as attributes.
+        return np.dtype((np.record, found)) if target.type is np.record else found
     if target.kind in "mM" and len(state) == 9 and state[8] is not None:
         # Dates carry their unit: ({}, (unit, number, denominator, event)).
         unit, number = state[8][1][:2]
@@ -227,6 +231,7 @@ def set_state(machine: Unpickler, target: np.ndarray[Any, Any], state: Any) -> N
         if type(data) is not list or len(data) != count or kind.names or kind.subdtype:
             raise Malformed("a numpy array of objects needs a list", phase="rebuild")
         machine.spend(count)
+        machine.chains.link(target, data)
     else:
         if type(data) not in (bytes, bytearray) or len(data) != count * kind.itemsize:
             raise Malformed(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
-from .errors import LimitExceeded, Malformed
-from .limits import Limits
+from .errors import CheckpointError, LimitExceeded, Malformed, quote
+from .limits import Budget, Limits
 from .trace import Trace
 from .unpickler import Data, Unpickler
 from .values import TypedGlobal
+
+#: What it costs to read a checkpoint inside another, however small it is.
+_INSIDE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Context:
     """The arguments of `load`, and how deep inside another checkpoint we are.
 
     `read` is the entry to all containers, for checkpoints inside checkpoints;
-    `base` the offset in the file of what is being read.
+    `budget` is one for the whole file, whatever is in it.
     """
 
     read: Callable[[memoryview, Context], tuple[Any, int]]
@@ -26,8 +29,13 @@ class Context:
     encoding: str
     limits: Limits
     trace: Trace
-    base: int = 0
+    budget: Budget
     depth: int = 0
+
+    def grant(self, size: int) -> None:
+        """Lets pickles of `size` bytes copy, if they stand in the file itself."""
+        if not self.depth:
+            self.budget.grant(size)
 
     def unpickler(
         self,
@@ -46,8 +54,9 @@ class Context:
             encoding=self.encoding,
             limits=self.limits,
             trace=self.trace,
+            budget=self.budget,
             position=position,
-            base=self.base + base,
+            base=base,
         )
 
     def unpickle(
@@ -66,9 +75,22 @@ class Context:
                 f"{self.depth} checkpoints inside each other (Limits.nesting)",
                 phase="rebuild",
             )
-        # torch reads these with its defaults, whatever the caller asked for.
-        inner = replace(self, encoding="utf-8", base=0, depth=self.depth + 1)
-        value, _ = self.read(memoryview(data), inner)
+        self.budget.spend(_INSIDE)
+        inner = replace(
+            self,
+            # torch reads these with its defaults, whatever the caller asked for.
+            encoding="utf-8",
+            # It writes them as legacy streams, in which nothing is packed.
+            limits=replace(self.limits, inflate_ratio=0),
+            depth=self.depth + 1,
+        )
+        try:
+            value, _ = self.read(memoryview(data), inner)
+        except CheckpointError as error:
+            # The offset that counts is where the file asks for it.
+            error.message += " (in a checkpoint inside this one)" * (not self.depth)
+            error.offset = error.path = None
+            raise
         return value
 
 
@@ -79,6 +101,9 @@ def no_persistent_ids(pid: Any) -> Any:
 
 # ------------------------------------------------------------- persistent ids
 
+#: The longest key of a storage; torch's own are a number or an address.
+_KEY: Final = 1_000
+
 
 def ascii_text(value: Any) -> Any:
     """Python 2's strings under `encoding="bytes"`, where only ASCII can be meant."""
@@ -87,7 +112,7 @@ def ascii_text(value: Any) -> Any:
             return value.decode("ascii")
         except UnicodeDecodeError:
             raise Malformed(
-                "a persistent id that is not ASCII", phase="pickle"
+                f"{quote(value)} in a persistent id is not ASCII", phase="pickle"
             ) from None
     return value
 
@@ -109,28 +134,35 @@ def storage_id(pid: Any, length: int) -> tuple[TypedGlobal, Any, str, int, Any]:
     location = ascii_text(location)
     if type(location) is not str:
         raise Malformed("the location of a storage must be a string", phase="pickle")
-    if type(numel) is not int:
-        if type(numel) is not bool:
-            raise Malformed("the size of a storage must be an int", phase="pickle")
-        numel = int(numel)
-    if numel < 0:
-        raise Malformed(f"a storage of {numel} elements", phase="pickle")
-    return kind, key, location, numel, pid[5] if length > 5 else None
+    if type(numel) not in (int, bool) or not 0 <= numel * kind.info.itemsize < 1 << 63:
+        raise Malformed(
+            "the size of a storage must be a number of elements", phase="pickle"
+        )
+    return kind, key, location, int(numel), pid[5] if length > 5 else None
 
 
-def record_key(key: Any, depth: int = 4) -> str:
-    """A key as torch spells it in a record's name: `f"data/{key}"`."""
-    if type(key) is str:
+def record_key(key: Any) -> str:
+    """A key as torch spells it in a record's name: `f"data/{key}"`.
+
+    Whatever passes can be hashed and costs little, how often the file uses it.
+    """
+    if type(key) is str and len(key) <= _KEY:
         return key
-    if key is None or type(key) in (bool, bytes, float):
+    if _short(key):
         return str(key)
-    if type(key) is int and -(1 << 64) < key < 1 << 64:
-        return str(key)
-    if type(key) is tuple and len(key) < 10 and depth:
-        for item in key:
-            if type(item) is not str:
-                record_key(item, depth - 1)
-        return str(key)
-    raise Malformed(
-        f"a {type(key).__name__} cannot name a storage's record", phase="pickle"
+    raise Malformed(f"a {type(key).__name__} cannot name a storage", phase="pickle")
+
+
+def _short(key: Any) -> bool:
+    if key is None or type(key) in (bool, float):
+        return True
+    if type(key) in (str, bytes):
+        return len(key) <= _KEY
+    if type(key) is int:
+        return key.bit_length() <= 128
+    # torch lets tuples pass; ones of tuples could be as deep as the file.
+    return (
+        type(key) is tuple
+        and len(key) < 10
+        and all(type(item) is not tuple and _short(item) for item in key)
     )

@@ -16,6 +16,7 @@ import numpy as np
 from . import arrays, plain, rebuild, text
 from . import globals as known
 from .errors import CheckpointError, Malformed, Unsupported, quote
+from .keys import SHORT
 from .opcodes import OPCODES
 from .tensor import Tensor
 from .values import Object
@@ -199,19 +200,22 @@ def _empty_list(m: Unpickler, p: int) -> int:
 
 def _append(m: Unpickler, p: int) -> int:
     value = m.stack.pop()
-    _extend(m.stack[-1], [value])
+    _extend(m, m.stack[-1], [value])
     return p
 
 
 def _appends(m: Unpickler, p: int) -> int:
     items = m.pop_mark()
-    _extend(m.stack[-1], items)
+    _extend(m, m.stack[-1], items)
     return p
 
 
-def _extend(target: Any, items: list[Any]) -> None:
+def _extend(m: Unpickler, target: Any, items: list[Any]) -> None:
     kind = type(target)
-    if kind is list or kind is deque:
+    if kind is list:
+        target.extend(items)
+    elif kind is deque:
+        m.chains.link(target, items)
         target.extend(items)
     elif kind is Object:
         target.listitems.extend(items)
@@ -291,8 +295,10 @@ def _set_items(m: Unpickler, target: Any, items: list[Any]) -> None:
         raise Malformed("a key without a value", phase="pickle")
     keys, values = items[::2], items[1::2]
     if type(target) in _DICTS:
+        if type(target) is defaultdict:
+            m.chains.link(target, values)
         for key, value in zip(keys, values, strict=True):
-            if type(key) is not str:
+            if type(key) is not str or len(key) > SHORT:
                 m.key(target, key)
             target[key] = value
     elif type(target) is Object:
@@ -360,9 +366,17 @@ def _recall(m: Unpickler, index: int) -> None:
 
 
 def _get(m: Unpickler, p: int) -> int:
-    line, p = m.line(p)
-    _recall(m, text.integer(line, m.limits))
+    index, p = _index(m, p)
+    _recall(m, index)
     return p
+
+
+def _index(m: Unpickler, p: int) -> tuple[int, int]:
+    line, p = m.line(p)
+    index = text.integer(line, m.limits)
+    if not 0 <= index < 1 << 63:
+        raise Malformed(f"{quote(line)} is no memo index", phase="pickle")
+    return index, p
 
 
 def _binget(m: Unpickler, p: int) -> int:
@@ -376,10 +390,7 @@ def _long_binget(m: Unpickler, p: int) -> int:
 
 
 def _put(m: Unpickler, p: int) -> int:
-    line, p = m.line(p)
-    index = text.integer(line, m.limits)
-    if index < 0:
-        raise Malformed(f"negative memo index {index}", phase="pickle")
+    index, p = _index(m, p)
     m.memo[index] = m.stack[-1]
     return p
 
@@ -438,6 +449,7 @@ def _stack_global(m: Unpickler, p: int) -> int:
     module = m.stack.pop()
     if type(name) is not str or type(module) is not str:
         raise Malformed("STACK_GLOBAL needs two strings", phase="pickle")
+    m.spend(len(module) + len(name))
     m.stack.append(m.find_global(module, name))
     return p
 
@@ -447,7 +459,7 @@ def _reduce(m: Unpickler, p: int) -> int:
     args = m.stack.pop()
     value = m.call(m.stack[-1], args)
     m.stack[-1] = value
-    if type(value) is np.dtype:
+    if isinstance(value, np.dtype):
         arrays.remember_slot(m, value, p)
     return p
 
@@ -474,6 +486,7 @@ def _build(m: Unpickler, p: int) -> int:
 def _inst(m: Unpickler, p: int) -> int:
     module, p = m.line(p)
     name, p = m.line(p)
+    m.position = p - 1
     args = m.pop_mark()
     callee = m.find_global(text.utf8(module), text.utf8(name))
     m.stack.append(m.call(callee, tuple(args)))
@@ -481,6 +494,7 @@ def _inst(m: Unpickler, p: int) -> int:
 
 
 def _obj(m: Unpickler, p: int) -> int:
+    m.position = p - 1
     items = m.pop_mark()
     m.stack.append(m.call(items[0], tuple(items[1:])))
     return p
@@ -494,6 +508,7 @@ def _newobj(m: Unpickler, p: int) -> int:
 
 
 def _newobj_ex(m: Unpickler, p: int) -> int:
+    m.position = p - 1
     kwargs = m.stack.pop()
     args = m.stack.pop()
     if type(kwargs) is not dict:

@@ -112,8 +112,23 @@ _CUDA_STORAGES: Final = frozenset(
     if info.kind != "quantized"
 )
 
-#: Full dotted names that `weights_only=True` knows, with nothing imported but
-#: torch itself: torch 2.13.0's list, and `bcomplex32` of 2.15.0.
+#: What torch allows as soon as its own module for it has been imported.
+_WHEN_IMPORTED: Final = (
+    "torch._dynamo.decorators._DimRange",
+    "torch.distributed.device_mesh.DeviceMesh",
+    "torch.distributed.tensor.DTensor",
+    "torch.distributed.tensor._dtensor_spec.DTensorSpec",
+    "torch.distributed.tensor._dtensor_spec.ShardOrderEntry",
+    "torch.distributed.tensor._dtensor_spec.TensorMeta",
+    "torch.distributed.tensor.placement_types.Partial",
+    "torch.distributed.tensor.placement_types.Replicate",
+    "torch.distributed.tensor.placement_types.Shard",
+    "torch.distributed.tensor.placement_types._StridedShard",
+)
+
+#: Full dotted names that `weights_only=True` knows: torch 2.13.0's list once
+#: its modules for nested and distributed tensors are imported (here nothing
+#: has to be), and `bcomplex32` of 2.15.0.
 WEIGHTS_ONLY: Final = frozenset(
     {
         "_codecs.encode",
@@ -135,6 +150,7 @@ WEIGHTS_ONLY: Final = frozenset(
         "torch.storage.TypedStorage",
         "torch.storage.UntypedStorage",
         *(f"torch._utils.{name}" for name in _REBUILD),
+        *_WHEN_IMPORTED,
         *(f"torch.{name}" for name in DTYPES),
         *(f"torch.{name}" for name in QSCHEMES),
         *(f"torch.{name}" for name in STORAGE_DTYPES),

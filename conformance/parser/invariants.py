@@ -9,13 +9,12 @@ stream has them after the pickle).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from .dtypes import DTYPES
 from .errors import LimitExceeded, Malformed
+from .limits import Limits
 from .tensor import Tensor, extent
 
 Shape = tuple[int, ...]
@@ -27,28 +26,46 @@ def _require(holds: bool, message: str) -> None:
         raise Malformed(message, phase="rebuild")
 
 
-def _index_dtype(tensor: Tensor, what: str, allowed: Shape = (8,)) -> None:
-    info = DTYPES[tensor.dtype]
+def _index_dtype(tensor: Tensor, what: str, *others: str) -> None:
     _require(
-        tensor.layout == "strided"
-        and tensor.storage is not None
-        and info.name in ("int32", "int64")
-        and info.itemsize in allowed,
+        tensor.dtype in ("int64", *others),
         f"{what} must be a tensor of int64, not {tensor.dtype}",
     )
 
 
-def _integers(tensor: Tensor) -> Integers | None:
+def _one_device(*parts: Tensor | None) -> None:
+    devices = {part.device for part in parts if part is not None}
+    _require(len(devices) == 1, "a tensor made of parts on several devices")
+
+
+def _integers(tensor: Tensor, limits: Limits, collapsible: int = 0) -> Integers | None:
     """The elements of an index tensor; `None` if the file does not hold them.
 
-    Work stays within the file: elements that overlap are refused, those that
-    repeat (stride 0) are looked at through numpy without a copy.
+    The first `collapsible` dimensions are shown once where they repeat (stride
+    0). The same indices may be asked for again and again, but not too often.
     """
-    if tensor.storage is None or not tensor.storage.has_data:
+    storage, strides = tensor.storage, tensor.stride
+    if storage is None or strides is None or not storage.has_data:
         return None
-    if tensor.numel * DTYPES[tensor.dtype].itemsize > tensor.storage.nbytes:
-        raise LimitExceeded("indices that overlap in memory", phase="rebuild")
-    return tensor.numpy()
+    shape = tuple(
+        min(size, 1) if step == 0 and number < collapsible else size
+        for number, (size, step) in enumerate(zip(tensor.shape, strides, strict=True))
+    )
+    once = Tensor(tensor.dtype, shape, strides, tensor.storage_offset, storage)
+    _examine(once, once.numel, limits)
+    return once.numpy()
+
+
+def _examine(tensor: Tensor, count: int, limits: Limits) -> None:
+    """Counts the looks at the elements in a storage against its size."""
+    storage = tensor.storage
+    assert storage is not None
+    storage.examined += count * DTYPES[tensor.dtype].itemsize
+    if storage.examined > limits.copies_ratio * storage.nbytes:
+        raise LimitExceeded(
+            "the same indices are looked at too often (Limits.copies_ratio)",
+            phase="rebuild",
+        )
 
 
 # -------------------------------------------------------------------------- COO
@@ -57,10 +74,7 @@ def _integers(tensor: Tensor) -> Integers | None:
 def coo_shapes(indices: Tensor, values: Tensor, shape: Shape) -> None:
     """`indices` is (sparse dims, nnz), `values` (nnz, dense dims...)."""
     _index_dtype(indices, "the indices of a sparse tensor")
-    _require(
-        values.layout == "strided" and values.storage is not None,
-        "the values of a sparse tensor must be strided",
-    )
+    _one_device(indices, values)
     _require(
         len(indices.shape) == 2
         and len(values.shape) >= 1
@@ -73,29 +87,30 @@ def coo_shapes(indices: Tensor, values: Tensor, shape: Shape) -> None:
     )
 
 
-def coo(indices: Tensor, values: Tensor, shape: Shape, coalesced: bool) -> None:
+def coo(indices: Tensor, shape: Shape, coalesced: bool, limits: Limits) -> None:
     """Every index inside the size; sorted and unique if `coalesced` says so."""
-    index = _integers(indices)
+    index = _integers(indices, limits, collapsible=2)
     if index is None or index.size == 0:
         return
-    limits = np.array(shape[: index.shape[0]], dtype=np.uint64)
+    bounds = np.array(shape[: indices.shape[0]], dtype=np.uint64)
     _require(
-        bool(
-            (index >= 0).all() and (index.max(axis=1).astype(np.uint64) < limits).all()
-        ),
+        bool((index >= 0).all() and (index.max(axis=1).astype(np.uint64) < bounds).all()),
         "an index of a sparse tensor lies outside its size",
     )
     if coalesced:
+        repeats = "the indices of a coalesced tensor repeat"
+        _require(index.shape[1] == indices.shape[1], repeats)
         # Each column must come after the one before, the first row deciding.
-        before, after = index[:, :-1], index[:, 1:]
-        undecided = np.ones(before.shape[1], dtype=bool)
-        for left, right in zip(before, after, strict=True):
+        undecided = np.ones(index.shape[1] - 1, dtype=bool)
+        for row in index:
+            if not undecided.any():
+                return
             _require(
-                not bool((undecided & (left > right)).any()),
+                not bool((undecided & (row[:-1] > row[1:])).any()),
                 "the indices of a coalesced tensor are not sorted",
             )
-            undecided &= left == right
-        _require(not bool(undecided.any()), "the indices of a coalesced tensor repeat")
+            undecided &= row[:-1] == row[1:]
+        _require(not bool(undecided.any()), repeats)
 
 
 # ------------------------------------------------------------------- compressed
@@ -110,13 +125,10 @@ def compressed_shapes(
     layout: str, compressed: Tensor, plain: Tensor, values: Tensor, shape: Shape
 ) -> None:
     """Batch dims first, then rows and columns (in blocks), then dense dims."""
-    _index_dtype(compressed, "the compressed indices", (4, 8))
-    _index_dtype(plain, "the plain indices", (4, 8))
+    _index_dtype(compressed, "the compressed indices", "int32")
+    _index_dtype(plain, "the plain indices", "int32")
     _require(compressed.dtype == plain.dtype, "indices of two dtypes")
-    _require(
-        values.layout == "strided" and values.storage is not None,
-        "the values of a sparse tensor must be strided",
-    )
+    _one_device(compressed, plain, values)
     batch = len(compressed.shape) - 1
     block = 2 if layout in ("sparse_bsr", "sparse_bsc") else 0
     fits = (
@@ -148,24 +160,31 @@ def compressed_shapes(
 
 
 def compressed(
-    layout: str, compressed: Tensor, plain: Tensor, values: Tensor, shape: Shape
+    layout: str,
+    compressed: Tensor,
+    plain: Tensor,
+    values: Tensor,
+    shape: Shape,
+    limits: Limits,
 ) -> None:
     """Runs that begin at 0, never go back and end at nnz; sorted inside a run."""
-    starts, index = _integers(compressed), _integers(plain)
+    batch = len(compressed.shape) - 1
+    starts = _integers(compressed, limits, collapsible=batch)
+    index = _integers(plain, limits, collapsible=batch)
     if starts is None or index is None:
         return
-    batch = starts.ndim - 1
     other = 1 - _compressed_axis(layout)
     block = values.shape[batch + 1 + other] if "bs" in layout else 1
     width = shape[batch + other] // block
     nnz = plain.shape[-1]
-    steps = np.diff(starts, axis=-1)
     _require(
         bool(
             (starts[..., 0] == 0).all()
             and (starts[..., -1] == nnz).all()
-            and (steps >= 0).all()
-            and (steps <= width).all()
+            and (starts >= 0).all()
+            and (starts <= nnz).all()
+            and (np.diff(starts, axis=-1) >= 0).all()
+            and (np.diff(starts, axis=-1) <= width).all()
         ),
         "the compressed indices do not run from 0 to the number of values",
     )
@@ -173,17 +192,19 @@ def compressed(
         bool((index >= 0).all() and (index < width).all()),
         "a plain index of a sparse tensor lies outside its size",
     )
-    rising = np.diff(index, axis=-1) > 0
-    for run_starts, run_rising in zip(
-        starts.reshape(-1, starts.shape[-1]),
-        rising.reshape(-1, max(nnz - 1, 0)),
-        strict=True,
-    ):
+    if nnz < 2:
+        return
+    batches = np.broadcast_shapes(starts.shape[:-1], index.shape[:-1])
+    if batches != index.shape[:-1]:
+        _examine(plain, nnz * starts[..., 0].size, limits)
+    starts = np.broadcast_to(starts, (*batches, starts.shape[-1]))
+    rising = np.broadcast_to(np.diff(index, axis=-1) > 0, (*batches, nnz - 1))
+    for batch_index in np.ndindex(batches):
         # Between two runs the index may fall; inside one it must rise.
         free = np.zeros(nnz + 1, dtype=bool)
-        free[run_starts] = True
+        free[starts[batch_index]] = True
         _require(
-            bool((run_rising | free[1:nnz]).all()),
+            bool((rising[batch_index] | free[1:nnz]).all()),
             "the plain indices of a sparse tensor are not sorted",
         )
 
@@ -193,85 +214,95 @@ def compressed(
 
 def nested_shapes(
     values: Tensor, sizes: Tensor, strides: Tensor, storage_offsets: Tensor
-) -> tuple[int, int]:
-    """The number of components and of their dimensions."""
-    for part, what in (
-        (sizes, "the sizes"),
-        (strides, "the strides"),
-        (storage_offsets, "the offsets"),
-    ):
-        _index_dtype(part, f"{what} of a nested tensor")
-    count = storage_offsets.shape[0] if len(storage_offsets.shape) == 1 else -1
-    empty = sizes.numel == 0 == strides.numel
+) -> Shape:
+    """The number of components, and -1 for each of their dimensions."""
+    _one_device(values, sizes, strides, storage_offsets)
+    offsets = storage_offsets.shape
     _require(
-        values.layout == "strided"
-        and values.storage is not None
-        and len(values.shape) == 1
-        and count >= 0
-        and (empty or (len(sizes.shape) == 2 and sizes.shape == strides.shape))
-        and (len(sizes.shape) != 2 or sizes.shape[0] == count),
-        f"sizes {sizes.shape}, strides {strides.shape} and offsets "
-        f"{storage_offsets.shape} make no nested tensor",
+        len(offsets) == 1
+        and (offsets == (0,) or len(sizes.shape) == 2)
+        and sizes.shape == strides.shape
+        and sizes.shape[:1] in (offsets, ()),
+        f"sizes {sizes.shape}, strides {strides.shape} and offsets {offsets} "
+        "make no nested tensor",
     )
-    return count, sizes.shape[1] if len(sizes.shape) == 2 else 0
+    if offsets != (0,):
+        # torch gives an empty one sizes and strides that mean nothing.
+        _index_dtype(sizes, "the sizes of a nested tensor")
+        _index_dtype(strides, "the strides of a nested tensor")
+        _index_dtype(storage_offsets, "the offsets of a nested tensor")
+    storage = values.storage
+    _require(
+        storage is not None
+        and len(values.shape) == 1
+        and values.storage_offset == 0
+        and values.numel == storage.nbytes // DTYPES[values.dtype].itemsize
+        and values.stride == (1,),
+        "the buffer of a nested tensor must be a whole storage",
+    )
+    return (*offsets, *(-1 for _ in sizes.shape[1:]))
 
 
 def nested(
-    values: Tensor, sizes: Tensor, strides: Tensor, storage_offsets: Tensor
+    values: Tensor,
+    sizes: Tensor,
+    strides: Tensor,
+    storage_offsets: Tensor,
+    limits: Limits,
 ) -> None:
     """Every component inside the buffer."""
-    tables = [_integers(part) for part in (sizes, strides, storage_offsets)]
+    tables = [
+        _integers(part, limits)
+        for part in (sizes, strides, storage_offsets)
+        if storage_offsets.numel
+    ]
     if any(table is None for table in tables):
         return
-    rows, steps, offsets = (np.asarray(table).tolist() for table in tables)
-    room = values.numel
-    if len(rows) != len(offsets):
-        rows = steps = [[]] * len(offsets)
-    for row, step, offset in zip(rows, steps, offsets, strict=True):
+    for row, step, offset in zip(*(np.asarray(table).tolist() for table in tables), strict=True):
         _require(
-            extent(row, step, offset) <= room,
+            extent(row, step, offset) <= values.numel,
             "a component of a nested tensor lies outside its buffer",
         )
 
 
-def jagged_shapes(values: Tensor, offsets: Tensor, lengths: Any, ragged: Any) -> None:
+def jagged_shapes(
+    values: Tensor, offsets: Tensor, lengths: Tensor | None, ragged: int
+) -> None:
     """One ragged dimension of `values`, cut by `offsets` (batch + 1 of them)."""
-    _index_dtype(offsets, "the offsets of a jagged tensor", (4, 8))
+    _index_dtype(offsets, "the offsets of a jagged tensor", "int32")
+    _one_device(values, offsets, lengths)
     _require(
-        values.layout == "strided"
-        and len(offsets.shape) == 1
+        len(offsets.shape) == 1
         and offsets.shape[0] >= 1
-        and type(ragged) is int
         and 1 <= ragged <= len(values.shape),
-        "values and offsets that make no jagged tensor",
+        f"values of shape {values.shape} and offsets of shape {offsets.shape} make "
+        "no jagged tensor",
     )
     if lengths is not None:
-        _index_dtype(lengths, "the lengths of a jagged tensor", (4, 8))
+        _index_dtype(lengths, "the lengths of a jagged tensor", "int32")
         _require(
             lengths.shape == (offsets.shape[0] - 1,),
             "the lengths of a jagged tensor do not match its offsets",
         )
 
 
-def jagged(values: Tensor, offsets: Tensor, lengths: Any, ragged: int) -> None:
+def jagged(
+    values: Tensor, offsets: Tensor, lengths: Tensor | None, ragged: int, limits: Limits
+) -> None:
     """Every component inside the values."""
-    starts = _integers(offsets)
+    starts = _integers(offsets, limits)
+    counts = None if lengths is None else _integers(lengths, limits)
     if starts is None:
         return
     room = values.shape[ragged - 1]
-    ends = starts[1:]
-    if lengths is not None:
-        counts = _integers(lengths)
-        if counts is None:
-            return
-        _require(bool((counts >= 0).all()), "a negative length in a jagged tensor")
-        ends = starts[:-1] + counts
     _require(
         bool(
-            (starts >= 0).all()
-            and (np.diff(starts) >= 0).all()
-            and (starts <= room).all()
-            and (ends <= room).all()
+            ((starts >= 0) & (starts <= room)).all() and (np.diff(starts) >= 0).all()
         ),
-        "a component of a jagged tensor lies outside its values",
+        "the offsets of a jagged tensor lie outside its values",
     )
+    if counts is not None:
+        _require(
+            bool(((counts >= 0) & (counts <= room - starts[:-1])).all()),
+            "a component of a jagged tensor lies outside its values",
+        )

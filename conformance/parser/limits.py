@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import LimitExceeded
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -30,5 +32,40 @@ class Limits:
     #: Decimal digits of one integer (protocol 0 writes integers as text, and
     #: turning digits into an integer is quadratic).
     int_digits: int = 4_300
+    #: Characters of the full name of one global.
+    name_length: int = 4_096
+    #: Deques, defaultdicts and numpy arrays of objects that lie directly inside
+    #: each other, three deep and more; CPython frees those by recursion.
+    chained: int = 500
     #: Checkpoints inside checkpoints (`torch.storage._load_from_bytes`).
     nesting: int = 20
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much the pickles of one file may still copy; all of them share it.
+
+    A pickle in the file pays for itself, by its length (`grant`). A checkpoint
+    inside a pickle pays nothing: a few bytes can ask for it again and again.
+    """
+
+    limits: Limits
+    left: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> Budget:
+        """The budget of a file of which nothing has been read."""
+        return cls(limits, limits.copies_base)
+
+    def grant(self, size: int) -> None:
+        """More to spend, for a pickle of `size` bytes."""
+        self.left += self.limits.copies_ratio * size
+
+    def spend(self, amount: int) -> None:
+        """Counts copies that a few bytes of the file ask for."""
+        self.left -= amount
+        if self.left < 0:
+            raise LimitExceeded(
+                "the pickle copies its own values too often (Limits.copies_ratio)",
+                phase="pickle",
+            )

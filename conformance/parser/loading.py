@@ -8,7 +8,7 @@ from typing import Any
 from . import containers
 from .containers import distributed
 from .context import Context
-from .limits import Limits
+from .limits import Budget, Limits
 from .source import File, from_position, map_path
 from .text import encoding_name
 from .trace import Trace
@@ -46,18 +46,21 @@ def load(
         raise ValueError(
             f"unknown encoding {encoding!r}: use utf-8, ascii, latin1 or bytes"
         )
+    if limits is None:
+        limits = Limits()
     context = Context(
         read=containers.read,
         weights_only=weights_only,
         encoding=name,
-        limits=Limits() if limits is None else limits,
+        limits=limits,
         trace=Trace() if trace is None else trace,
+        budget=Budget.of(limits),
     )
     if isinstance(file, (str, os.PathLike)):
         if os.path.isdir(file):
-            return distributed.read_folder(file, context)
+            return distributed.read_folder(os.fsdecode(file), context)
         view = map_path(file)
-        if os.fspath(file).endswith(".distcp"):
+        if os.fsdecode(file).endswith(distributed.SUFFIX):
             return distributed.read_file(view, context)
         return containers.read(view, context)[0]
     view, position = from_position(file)

@@ -79,9 +79,7 @@ def _frozenset(machine: Unpickler, value: Any = ()) -> Any:
 def _mapping(machine: Unpickler, target: dict[Any, Any], value: Any) -> Any:
     """`target` filled as `dict()` would from a dict or from pairs."""
     if type(value) in (dict, OrderedDict, defaultdict, Counter):
-        machine.spend(len(value))
-        target.update(value)
-        return target
+        value = list(value.items())
     pairs = _items(machine, value)
     if pairs is None:
         return NotImplemented
@@ -100,7 +98,7 @@ def _dict(machine: Unpickler, value: Any = ()) -> Any:
 
 @CALLS.named("collections.OrderedDict")
 def _ordered_dict(machine: Unpickler, value: Any = ()) -> Any:
-    if value == ():
+    if type(value) is tuple and not value:
         return OrderedDict()  # every tensor's hooks
     return _mapping(machine, OrderedDict(), value)
 
@@ -140,7 +138,10 @@ def _defaultdict(machine: Unpickler, factory: Any = None, value: Any = ()) -> An
         )
     if isinstance(factory, Global):
         factory = _FACTORIES.get(factory.name, factory)
-    return _mapping(machine, defaultdict(factory), value)
+    target = _mapping(machine, defaultdict(factory), value)
+    if target is not NotImplemented:
+        machine.chains.link(target, target.values())
+    return target
 
 
 @CALLS.named("collections.deque")
@@ -150,7 +151,9 @@ def _deque(machine: Unpickler, value: Any = (), maxlen: Any = None) -> Any:
         return NotImplemented
     if maxlen is not None and (type(maxlen) is not int or not 0 <= maxlen < 1 << 63):
         raise Malformed("a deque's maxlen must be a size", phase="rebuild")
-    return deque(items, maxlen)
+    made = deque(items, maxlen)
+    machine.chains.link(made, made)
+    return made
 
 
 def _empty(name: str, make: Callable[[], Any]) -> None:
@@ -261,14 +264,15 @@ def _str(machine: Unpickler, value: Any = "") -> Any:
     return value if type(value) is str else NotImplemented
 
 
-def _index(value: Any) -> bool:
-    return value is None or type(value) in (int, bool)
+def _word(value: Any) -> bool:
+    """Whether it is an int that arithmetic makes no work of."""
+    return type(value) in (int, bool) and value.bit_length() <= 64
 
 
 @CALLS.named("builtins.slice")
 def _slice(machine: Unpickler, start: Any, stop: Any, step: Any) -> Any:
     # A slice may hold anything, but only one of numbers is surely hashable.
-    if not all(_index(value) for value in (start, stop, step)):
+    if not all(value is None or _word(value) for value in (start, stop, step)):
         return NotImplemented
     return slice(start, stop, step)
 
@@ -279,6 +283,8 @@ def _range(machine: Unpickler, start: Any, stop: Any = None, step: Any = 1) -> A
         start, stop = 0, start
     if not all(type(value) in (int, bool) for value in (start, stop, step)):
         raise Malformed("a range is made of ints", phase="rebuild")
+    if not all(_word(value) for value in (start, stop, step)):
+        return NotImplemented
     if step == 0:
         raise Malformed("a range with step 0", phase="rebuild")
     return range(start, stop, step)
@@ -297,44 +303,43 @@ def _made(make: Callable[..., Any], *args: Any) -> Any:
         ) from None
 
 
-def _packed(value: Any) -> Any:
-    """The bytes of a date; Python 2 wrote them as a str."""
+_ZONES: Final = (type(None), datetime.timezone)
+
+
+def _moment(make: Callable[..., Any], value: Any, rest: tuple[Any, ...]) -> Any:
+    """A date or time from its bytes and time zone, or from its parts."""
     if type(value) is str:
+        # Python 2 wrote the bytes as a str.
         try:
-            return value.encode("latin-1")
+            value = value.encode("latin-1")
         except UnicodeEncodeError:
             raise Malformed("a date's bytes are no bytes", phase="rebuild") from None
-    return value
-
-
-_ZONES: Final = (type(None), datetime.timezone)
+    if type(value) not in (bytes, int):
+        return NotImplemented
+    if not all(type(part) is int or type(part) in _ZONES for part in rest):
+        return NotImplemented  # a time zone that is an object of the file's own
+    return _made(make, value, *rest)
 
 
 @CALLS.named("datetime.datetime")
 def _datetime(machine: Unpickler, value: Any, *rest: Any) -> Any:
-    if type(value) is int:
-        if not all(type(part) is int or type(part) in _ZONES for part in rest):
-            return NotImplemented
-        return _made(datetime.datetime, value, *rest)
-    if len(rest) > 1 or not all(type(zone) in _ZONES for zone in rest):
-        return NotImplemented  # a time zone that is an object of the file's own
-    return _made(datetime.datetime, _packed(value), *rest)
+    return _moment(datetime.datetime, value, rest)
 
 
 @CALLS.named("datetime.date")
 def _date(machine: Unpickler, value: Any, *rest: Any) -> Any:
-    return _made(datetime.date, _packed(value), *rest)
+    return _moment(datetime.date, value, rest)
 
 
 @CALLS.named("datetime.time")
 def _time(machine: Unpickler, value: Any, *rest: Any) -> Any:
-    if not all(type(part) is int or type(part) in _ZONES for part in rest):
-        return NotImplemented
-    return _made(datetime.time, _packed(value), *rest)
+    return _moment(datetime.time, value, rest)
 
 
 @CALLS.named("datetime.timedelta")
 def _timedelta(machine: Unpickler, *parts: Any) -> Any:
+    if not all(type(part) is float or _word(part) for part in parts):
+        raise Malformed("a timedelta is made of small numbers", phase="rebuild")
     return _made(datetime.timedelta, *parts)
 
 
@@ -345,9 +350,9 @@ def _timezone(machine: Unpickler, *parts: Any) -> Any:
 
 def _path(kind: type[pathlib.PurePath], name: str) -> None:
     def make(machine: Unpickler, *parts: Any) -> Any:
-        machine.spend(len(parts))
         if not all(type(part) is str for part in parts):
             raise Malformed("a path is made of strings", phase="rebuild")
+        machine.spend(len(parts) + sum(map(len, parts)))
         return kind(*parts)
 
     # Python 3.13 pickles them under a module of their own.

@@ -10,14 +10,21 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO, Any, Final
 
 #: What `load` takes.
 File = str | os.PathLike[str] | IO[bytes]
 
+#: How much is asked of a file that cannot be mapped, at a time.
+_PIECE: Final = 1 << 20
+
 
 def map_path(path: str | os.PathLike[str]) -> memoryview:
     """The whole file, read-only; an empty one cannot be mapped."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        # To open a pipe would be to wait for somebody who writes into it.
+        raise io.UnsupportedOperation(f"{os.fspath(path)!r} is no regular file")
     with open(path, "rb") as file:
         return _map(file.fileno())
 
@@ -40,7 +47,15 @@ def from_position(file: IO[bytes]) -> tuple[memoryview, int]:
     if isinstance(file, io.BytesIO):
         # getvalue() shares its bytes until somebody writes.
         return memoryview(file.getvalue())[position:], position
-    return memoryview(file.read()), position
+    return memoryview(b"".join(_pieces(file))), position
+
+
+def _pieces(file: Any) -> Iterator[bytes]:
+    """What is left of a file, which may give less than it is asked for."""
+    while piece := file.read(_PIECE):
+        if not isinstance(piece, bytes):
+            raise TypeError(f"a file of bytes is needed, not of {type(piece).__name__}")
+        yield piece
 
 
 def _is_plain_file(file: Any) -> bool:

@@ -5,6 +5,7 @@ Every conversion here is linear in its input, or capped.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from .errors import LimitExceeded, Malformed, quote
@@ -26,7 +27,8 @@ ENCODINGS: Final[dict[str, str]] = {
 
 def encoding_name(name: str) -> str | None:
     """The one spelling of a known encoding, or `None`."""
-    return ENCODINGS.get(name.lower().replace("_", "-"))
+    # Cut, because a file can ask for a long name again and again.
+    return ENCODINGS.get(name[:20].lower().replace("_", "-"))
 
 
 def utf8(data: bytes | memoryview) -> str:
@@ -70,9 +72,9 @@ def raw_unicode(data: bytes) -> str:
 
 
 def integer(data: bytes, limits: Limits) -> int:
-    """Decimal digits with an optional sign."""
-    digits = data[1:] if data[:1] in (b"-", b"+") else data
-    if not digits.isdigit():
+    """An int as `repr` writes it; of any other spelling readers disagree."""
+    digits = data.removeprefix(b"-")
+    if not digits.isdigit() or (digits[:1] == b"0" and data != b"0"):
         raise Malformed(f"{quote(data)} is no integer", phase="pickle")
     if len(digits) > limits.int_digits:
         raise LimitExceeded(
@@ -92,11 +94,14 @@ def decimal(data: bytes, limits: Limits) -> float:
             f"a float of {len(data)} characters (Limits.int_digits)", phase="pickle"
         )
     try:
-        if b"_" in data:
-            raise ValueError
-        return float(data)
+        value = float(data)
     except ValueError:
-        raise Malformed(f"{quote(data)} is no float", phase="pickle") from None
+        value = None
+    if value is None or b"_" in data or data != data.strip():
+        raise Malformed(f"{quote(data)} is no float", phase="pickle")
+    if math.isinf(value) and b"n" not in data.lower():
+        raise Malformed(f"{quote(data)} is too large for a float", phase="pickle")
+    return value
 
 
 _ESCAPES: Final[dict[int, bytes]] = {
@@ -115,7 +120,6 @@ _ESCAPES: Final[dict[int, bytes]] = {
 
 def unescape(line: bytes) -> bytes:
     """Protocol 0's STRING: what Python 2's `repr` of a str wrote."""
-    line = line.strip(b" \t\r")
     if len(line) < 2 or line[0] != line[-1] or line[:1] not in (b"'", b'"'):
         raise Malformed("a STRING must be quoted", phase="pickle")
     first, *rest = line[1:-1].split(b"\\")
@@ -124,17 +128,17 @@ def unescape(line: bytes) -> bytes:
     for part in parts:
         if not part:
             # Two backslashes: one of them stays, and what follows is plain.
-            pieces += [b"\\", next(parts, b"")]
+            plain = next(parts, None)
+            if plain is None:
+                raise Malformed("a STRING ends in a backslash", phase="pickle")
+            pieces += [b"\\", plain]
         elif part[0] == ord("x"):
-            try:
-                pieces += [bytes.fromhex(part[1:3].decode("ascii")), part[3:]]
-            except ValueError:
-                raise Malformed("a bad \\x escape", phase="pickle") from None
-            if len(part) < 3:
+            if len(part) < 3 or not _HEX.issuperset(part[1:3]):
                 raise Malformed("a bad \\x escape", phase="pickle")
-        elif part[:1].isdigit() and part[0] < ord("8"):
+            pieces += [bytes([int(part[1:3], 16)]), part[3:]]
+        elif part[0] in _OCTAL:
             size = 1
-            while size < 3 and part[size : size + 1] in _OCTAL:
+            while size < min(3, len(part)) and part[size] in _OCTAL:
                 size += 1
             pieces += [bytes([int(part[:size], 8) & 0xFF]), part[size:]]
         else:
@@ -143,4 +147,5 @@ def unescape(line: bytes) -> bytes:
     return b"".join(pieces)
 
 
-_OCTAL: Final = frozenset(bytes([digit]) for digit in b"01234567")
+_OCTAL: Final = frozenset(b"01234567")
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")

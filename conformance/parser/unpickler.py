@@ -16,14 +16,16 @@ from __future__ import annotations
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeAlias
 
 from . import globals as known
 from . import rebuild
+from .chains import Chains
 from .errors import CheckpointError, LimitExceeded, Malformed, Truncated
 from .execute import DISPATCH
-from .keys import hash_cost, tree_path
-from .limits import Limits
+from .keys import SHORT, hash_cost, tree_path
+from .limits import Budget, Limits
 from .opcodes import BY_CODE
 from .trace import Trace
 from .values import Global, Object, TypedGlobal
@@ -43,6 +45,7 @@ class Unpickler:
     __slots__ = (
         "base",
         "budget",
+        "chains",
         "collisions",
         "data",
         "deferred",
@@ -71,6 +74,7 @@ class Unpickler:
         encoding: str = "utf-8",
         limits: Limits | None = None,
         trace: Trace | None = None,
+        budget: Budget | None = None,
         position: int = 0,
         base: int = 0,
     ) -> None:
@@ -95,8 +99,11 @@ class Unpickler:
         #: How often each hash stands in a container; holding the container
         #: keeps its id from being given to another.
         self.collisions: dict[int, tuple[object, Counter[int]]] = {}
-        size = self.end - position
-        self.budget = self.limits.copies_base + self.limits.copies_ratio * size
+        self.chains = Chains(self.limits.chained)
+        if budget is None:
+            budget = Budget.of(self.limits)
+            budget.grant(self.end - position)
+        self.budget = budget
 
     # ------------------------------------------------------------------ the loop
 
@@ -153,18 +160,13 @@ class Unpickler:
 
     def path(self) -> str:
         """Where in the tree the machine is: `['model']['fc.weight']`."""
-        return tree_path([*self.metastack, self.stack])
+        return tree_path(chain(self.metastack, (self.stack,)))
 
     # -------------------------------------------------------- what handlers share
 
     def spend(self, amount: int) -> None:
         """Counts copies that a few bytes of the file ask for."""
-        self.budget -= amount
-        if self.budget < 0:
-            raise LimitExceeded(
-                "the pickle copies its own values too often (Limits.copies_ratio)",
-                phase="pickle",
-            )
+        self.budget.spend(amount)
 
     def defer(self, check: Callable[[], None], start: int | None = None) -> None:
         """Puts off a check until the storages' bytes are there."""
@@ -174,15 +176,21 @@ class Unpickler:
     def key(self, container: object, key: Any) -> None:
         """Refuses what must not be hashed: too deep, too large, colliding.
 
-        `container` is what the key goes into. Strings, ints of a machine word,
-        None and the like are safe whatever the file says.
+        `container` is what the key goes into. Short strings, ints of a machine
+        word, None and the like are safe whatever the file says.
         """
         kind = type(key)
-        if kind is str or kind is bytes or key is None or kind is bool:
+        if kind is str or kind is bytes:
+            if len(key) > SHORT:
+                # A key is compared with an equal one as often as it is used.
+                self.spend(len(key))
+            return
+        if key is None or kind is bool:
             return
         if kind is int and -(1 << 63) <= key < (1 << 64):
             return
-        self.spend(hash_cost(key, self.limits))
+        # To visit a node takes as long as to copy some values.
+        self.spend(8 * hash_cost(key, self.limits))
         try:
             number = hash(key)
         except (TypeError, ValueError):
@@ -198,6 +206,12 @@ class Unpickler:
 
     def find_global(self, module: str, name: str) -> Any:
         """What the file means by a name; never an import, never a look-up."""
+        if len(module) + len(name) > self.limits.name_length:
+            raise LimitExceeded(
+                f"the name of a global has {len(module) + len(name)} characters "
+                "(Limits.name_length)",
+                phase="pickle",
+            )
         self.trace.globals[known.full_name(module, name)] += 1
         return known.resolve(module, name, weights_only=self.weights_only)
 
@@ -254,9 +268,9 @@ class Unpickler:
                 continue
             if type(part) not in (dict, OrderedDict):
                 return None
-            self.spend(len(part))
             if not all(type(name) is str for name in part):
                 raise Malformed("an attribute's name is no string", phase="rebuild")
+            self.spend(len(part) + sum(map(len, part)))
             merged.update(part)
         return merged
 

@@ -91,7 +91,7 @@ class Global(Inert):
 
     def __init__(self, module: str, name: str) -> None:
         self.module: Final = module
-        self._name: Final = f"{module}.{name}" if module else name
+        self._name: Final = f"{module}.{name}"
 
     @property
     def name(self) -> str:

@@ -10,40 +10,42 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..context import Context
-from ..errors import NotACheckpoint
+from ..errors import CheckpointError, NotACheckpoint
 from . import archive, legacy, tar
 
-#: Files that people take for checkpoints, by their first bytes.
-_STRANGERS: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"\x1f\x8b", "gzip data: open it with gzip.open() and pass that file"),
-    (b"BZh", "bzip2 data: open it with bz2.open() and pass that file"),
-    (b"\xfd7zXZ\x00", "xz data: open it with lzma.open() and pass that file"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it first"),
-    (b"Rar!", "a RAR archive: unpack it first"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (b"\x93NUMPY", "a numpy file: use numpy.load()"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"GGUF", "a GGUF file"),
-    (b"version https://git-lfs", "a Git LFS pointer: fetch the file it stands for"),
-    (b"<!DOCTYPE", "a web page: the download went wrong"),
-    (b"<html", "a web page: the download went wrong"),
+#: Files that people take for checkpoints: where, what stands there, what it is.
+_STRANGERS: Final[tuple[tuple[int, bytes, str], ...]] = (
+    (0, b"\x1f\x8b", "gzip data: open it with gzip.open() and pass that file"),
+    (0, b"BZh", "bzip2 data: open it with bz2.open() and pass that file"),
+    (0, b"\xfd7zXZ\x00", "xz data: open it with lzma.open() and pass that file"),
+    (0, b"\x28\xb5\x2f\xfd", "zstandard data: unpack it first"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive: unpack it first"),
+    (0, b"Rar!", "a RAR archive: unpack it first"),
+    (0, b"PK\x05\x06", "an empty zip archive"),
+    (0, b"\x93NUMPY", "a numpy file: use numpy.load()"),
+    (0, b"\x89HDF", "an HDF5 file"),
+    (0, b"GGUF", "a GGUF file"),
+    (0, b"version https://git-lfs", "a Git LFS pointer: fetch what it stands for"),
+    (0, b"<!doctype", "a web page: the download went wrong"),
+    (0, b"<html", "a web page: the download went wrong"),
+    (4, b"PTMF", "a TorchScript module as a flatbuffer: torch.jit.load() reads it"),
+    (8, b'{"', "a safetensors file, which has a format of its own"),
 )
 
 
 def read(view: memoryview, context: Context) -> tuple[Any, int]:
     """The tree of the checkpoint that begins where `view` does, and its length."""
-    head = bytes(view[:16])
-    if head[:4] == b"PK\x03\x04":
-        return archive.read(view, context)
-    if not len(view):
+    head = bytes(view[:32])
+    if not head:
         raise NotACheckpoint("the file is empty", offset=0)
-    for magic, what in _STRANGERS:
-        if bytes(view[: len(magic)]) == magic:
-            raise NotACheckpoint(f"this is {what}", offset=0)
-    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < len(view):
-        raise NotACheckpoint(
-            "this is a safetensors file, which has a format of its own", offset=0
-        )
+    if head.startswith(b"PK\x03\x04"):
+        return archive.read(view, context)
     if tar.is_tar(view):
         return tar.read(view, context)
-    return legacy.read(view, context)
+    try:
+        return legacy.read(view, context)
+    except CheckpointError:
+        for place, magic, what in _STRANGERS:
+            if head.startswith((magic, magic.upper()), place):
+                raise NotACheckpoint(f"this is {what}", offset=0) from None
+        raise

@@ -13,13 +13,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..context import Context, record_key, storage_id
-from ..errors import Unsupported
+from ..errors import Malformed, NotACheckpoint, Unsupported
 from ..tensor import UNKNOWN_SWAP, Storage
 from ..unpickler import Unpickler
 from ..values import Object
 from .zip import ZipArchive
 
+_PICKLE: Final = "data.pkl"
 _SCRIPT_MARK: Final = "constants.pkl"
+
+#: Archives that have no `data.pkl`, by a record that they do have.
+_RELATIVES: Final = (
+    (".data/extern_modules", "a torch.package archive, which is made of code"),
+    ("archive_format", "a .pt2 archive of torch.export, which holds a program"),
+    ("serialized_exported_program.json", "a program of torch.export"),
+    ("model.json", "a TorchScript archive of torch 1.2 or before"),
+)
 
 
 def read(view: memoryview, context: Context) -> tuple[Any, int]:
@@ -32,31 +41,35 @@ def read(view: memoryview, context: Context) -> tuple[Any, int]:
             "a TorchScript archive, which torch refuses under weights_only=True; "
             "weights_only=False reads its tensors and still runs nothing"
         )
+    if _PICKLE not in archive:
+        what = [what for name, what in _RELATIVES if name in archive]
+        raise NotACheckpoint(f"this is {(what or ['a zip archive'])[0]}: no {_PICKLE}")
     metadata = archive.metadata()
     context.trace.byteorder = metadata.byteorder
     # Without a record of its own the data is little-endian.
     big = metadata.byteorder == "big"
-    tree = _unpickle(archive, context, "data.pkl", _data_folder(archive), big)
+    tree = _unpickle(archive, context, _PICKLE, _data_folder(archive), big)
     if script:
         constants = _unpickle(archive, context, _SCRIPT_MARK, "constants", big)
-        if constants and type(tree) is Object:
+        if type(tree) is not Object or type(constants) is not tuple:
+            raise Malformed("a TorchScript archive without a module and constants")
+        if constants:
             # Literals of the code; the module's own tensors are in its state.
-            tree.kwargs["constants"] = constants
+            tree.kwargs = {**tree.kwargs, "constants": constants}
     return tree, len(view)
 
 
 def _data_folder(archive: ZipArchive) -> str:
     """Where the storages are; torch 1.4 had another name for it."""
-    names = archive.names()
-    if any(name.startswith("data/") for name in names):
-        return "data"
-    return "tensors" if any(name.startswith("tensors/") for name in names) else "data"
+    folders = {name.partition("/")[0].lower() for name in archive.names()}
+    return "tensors" if "tensors" in folders and "data" not in folders else "data"
 
 
 def _unpickle(
     archive: ZipArchive, context: Context, name: str, folder: str, big: bool
 ) -> Any:
     data = bytes(archive.read(name))
+    context.grant(len(data))
     machine: Unpickler = context.unpickler(
         data,
         _persistent_load(archive, context, folder, big),
@@ -72,8 +85,12 @@ def _persistent_load(
 ) -> Callable[[Any], Storage]:
     storages: dict[Any, Storage] = {}
     trace = context.trace
+    script = _SCRIPT_MARK in archive
 
     def persistent_load(pid: Any) -> Storage:
+        if script and type(pid) is tuple and len(pid) == 6 and pid[5] is None:
+            # C++ once wrote what a legacy stream says of storage views.
+            pid = pid[:5]
         kind, key, location, numel, _ = storage_id(pid, 5)
         name = record_key(key)
         storage = storages.get(key)

@@ -11,20 +11,46 @@ directory, and so its archive, begins. Source: torch 2.13.0,
 from __future__ import annotations
 
 import os
+import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
 from ..context import Context
-from ..errors import Malformed, NotACheckpoint, Truncated, quote
+from ..errors import (
+    CheckpointError,
+    Malformed,
+    NotACheckpoint,
+    Truncated,
+    Unsupported,
+    quote,
+)
 from ..source import map_path
 from ..tensor import Tensor
-from ..values import Global, Object
+from ..values import Global, Object, Size
 from . import legacy
 
 METADATA: Final = ".metadata"
+SUFFIX: Final = ".distcp"
+
 _MODULE: Final = "torch.distributed.checkpoint.metadata"
 _WHOLE_OBJECT: Final = f"{_MODULE}.BytesStorageMetadata"
+_END: Final = re.compile(rb"PK\x05\x06")
+
+
+@contextmanager
+def _placed(position: int, file: str | None = None) -> Iterator[None]:
+    """Errors inside count from `position`, and name the file of a folder."""
+    try:
+        yield
+    except CheckpointError as error:
+        if error.offset is not None:
+            error.offset += position
+        if file is not None:
+            error.message += f", in {quote(file)}"
+        raise
 
 
 # ------------------------------------------------------------------ one file
@@ -33,144 +59,152 @@ _WHOLE_OBJECT: Final = f"{_MODULE}.BytesStorageMetadata"
 def read_file(view: memoryview, context: Context) -> list[Any]:
     """What every archive of a `.distcp` file holds, in the order of the file."""
     context.trace.containers.append("distcp")
+    if not len(view):
+        raise NotACheckpoint("the file is empty", offset=0)
     found = []
     position = 0
     while position < len(view):
-        size = _archive_size(view[position:], position)
-        inner = replace(context, base=context.base + position)
-        tree, _ = context.read(view[position : position + size], inner)
-        found.append(tree)
+        with _placed(position):
+            size = _archive_size(view[position:])
+            found.append(context.read(view[position : position + size], context)[0])
         position += size
     return found
 
 
-def _archive_size(view: memoryview, position: int) -> int:
+def _archive_size(view: memoryview) -> int:
     """The length of the archive at the beginning of `view`.
 
     Its end record is the first whose directory lies just before it.
     """
     if bytes(view[:4]) != b"PK\x03\x04":
-        raise Malformed("no archive where one must begin", offset=position)
-    start = 0
-    while True:
-        end = _find(view, b"PK\x05\x06", start)
-        if end < 0 or len(view) - end < 22:
-            raise Truncated("an archive without an end", offset=position)
+        raise Malformed("no archive where one must begin", offset=0)
+    for match in _END.finditer(view):
+        end = match.start()
+        if len(view) - end < 22:
+            break
         size, offset, comment = struct.unpack_from("<IIH", view, end + 12)
-        if end - 20 >= 0 and bytes(view[end - 20 : end - 16]) == b"PK\x06\x07":
-            (record,) = struct.unpack_from("<Q", view, end - 12)
-            if record + 56 <= end and bytes(view[record : record + 4]) == b"PK\x06\x06":
-                size, offset = struct.unpack_from("<QQ", view, record + 40)
-                if offset + size == record:
-                    return int(end + 22 + comment)
-        elif offset + size == end:
+        directory_end = end
+        if end >= 20 and bytes(view[end - 20 : end - 16]) == b"PK\x06\x07":
+            (directory_end,) = struct.unpack_from("<Q", view, end - 12)
+            if directory_end > end - 20 - 56:
+                continue
+            size, offset = struct.unpack_from("<QQ", view, directory_end + 40)
+        if offset + size == directory_end:
             return int(end + 22 + comment)
-        start = end + 4
-
-
-def _find(view: memoryview, needle: bytes, start: int) -> int:
-    """`bytes.find` for a memoryview, without copying more than a piece."""
-    step = 1 << 20
-    while start < len(view):
-        piece = bytes(view[start : start + step + len(needle) - 1])
-        found = piece.find(needle)
-        if found >= 0:
-            return start + found
-        start += step
-    return -1
+    raise Truncated("an archive without an end", offset=0)
 
 
 # ---------------------------------------------------------------- a whole folder
 
 
-def read_folder(path: str | os.PathLike[str], context: Context) -> dict[str, Any]:
+def read_folder(path: str, context: Context) -> dict[str, Any]:
     """The state dict that the folder's `.metadata` describes, by flat names.
 
     A tensor written in one piece comes back as that `Tensor`; one in several
     pieces as an inert `Object` named `...metadata.TensorStorageMetadata`, with
     `size` and `chunks` (pairs of offsets and `Tensor`) in its state.
     """
-    names = set(os.listdir(path))
-    if METADATA not in names:
+    with os.scandir(path) as entries:
+        files = {entry.name: entry.path for entry in entries if entry.is_file()}
+    if METADATA not in files:
         raise NotACheckpoint(
             "a folder without a .metadata file: give the file inside it"
         )
     context.trace.containers.append("distributed")
     plain = replace(context, weights_only=False)
-    metadata, _ = legacy.read(map_path(os.path.join(path, METADATA)), plain)
-    described = _field(metadata, "state_dict_metadata")
-    placed = _field(metadata, "storage_data")
-    if type(described) is not dict or type(placed) is not dict:
-        raise Malformed("the .metadata describes no state dict")
-    maps: dict[str, memoryview] = {}
-    pieces: dict[str, list[tuple[tuple[int, ...] | None, Any]]] = {}
+    with _placed(0, METADATA):
+        metadata, _ = legacy.read(map_path(files[METADATA]), plain)
+        described = _field(metadata, "state_dict_metadata", dict)
+        placed = _field(metadata, "storage_data", dict)
+    pieces: dict[str, list[tuple[Any, Any]]] = {name: [] for name in described}
+    opened: dict[str, _File] = {}
     for index, info in placed.items():
-        name = _field(index, "fqn")
-        file = _field(info, "relative_path")
-        if type(file) is not str or file not in names:
+        name = _field(index, "fqn", str)
+        if name not in pieces:
+            raise Malformed(f"the .metadata places {quote(name)}, and knows it not")
+        file = _field(info, "relative_path", str)
+        if file not in files:
             # Only what the folder itself lists is ever opened.
             raise Malformed(
                 f"the .metadata names a file {quote(file)} that is not there"
             )
-        if file not in maps:
-            maps[file] = map_path(os.path.join(path, file))
-        value = _piece(maps[file], info, context)
+        if file not in opened:
+            opened[file] = _File(file, map_path(files[file]))
         # A whole object has no offset.
-        pieces.setdefault(name, []).append((index.state.get("offset"), value))
-    tree: dict[str, Any] = {}
-    for name, description in described.items():
-        if name not in pieces:
-            raise Malformed(f"no file holds {quote(name)}")
-        tree[name] = _joined(description, pieces[name])
-    return tree
+        offsets = index.state.get("offset")
+        pieces[name].append((offsets, opened[file].piece(info, context)))
+    return {
+        name: _joined(name, description, pieces[name])
+        for name, description in described.items()
+    }
 
 
-def _field(value: Any, name: str) -> Any:
+def _field(value: Any, name: str, kind: type) -> Any:
     """A field of a dataclass that the pickle describes."""
     if type(value) is not Object or type(value.state) is not dict:
         raise Malformed(f"the .metadata has a {type(value).__name__} without {name}")
-    if name not in value.state:
+    if type(value.state.get(name)) is not kind:
         raise Malformed(f"the .metadata has a {quote(value.name)} without {name}")
     return value.state[name]
 
 
-def _piece(view: memoryview, info: Any, context: Context) -> Any:
-    offset, length = _field(info, "offset"), _field(info, "length")
-    if type(offset) is not int or type(length) is not int:
-        raise Malformed("the .metadata places a piece by something else than ints")
-    if offset < 0 or length < 0 or offset + length > len(view):
-        raise Truncated(
-            f"a piece at {offset}, {length} bytes long, in a file of {len(view)} bytes",
-            offset=offset,
-        )
-    inner = replace(context, base=offset)
-    return context.read(view[offset : offset + length], inner)[0]
+class _File:
+    """A file of the folder, and how much of it the pieces have taken."""
+
+    def __init__(self, name: str, view: memoryview) -> None:
+        self.name = name
+        self.view = view
+        self.left = len(view)
+
+    def piece(self, info: Any, context: Context) -> Any:
+        offset, length = _field(info, "offset", int), _field(info, "length", int)
+        if offset < 0 or length < 0 or offset + length > len(self.view):
+            raise Truncated(
+                f"a piece reaches beyond the {len(self.view)} bytes of "
+                f"{quote(self.name)}"
+            )
+        if info.state.get("transform_descriptors"):
+            raise Unsupported(f"the pieces in {quote(self.name)} are packed")
+        self.left -= length
+        if self.left < 0:
+            # Else a few bytes of .metadata could ask for a large piece again.
+            raise Malformed(f"pieces of {quote(self.name)} overlap")
+        with _placed(offset, self.name):
+            return context.read(self.view[offset : offset + length], context)[0]
 
 
-def _joined(description: Any, pieces: list[tuple[Any, Any]]) -> Any:
-    if type(description) is Object and description.name.endswith(
-        "BytesStorageMetadata"
-    ):
+def _joined(name: str, description: Any, pieces: list[tuple[Any, Any]]) -> Any:
+    """What the pieces make: all that are announced, and no other."""
+    if type(description) is Object and description.name == _WHOLE_OBJECT:
+        if len(pieces) != 1:
+            raise Malformed(f"{quote(name)} is placed {len(pieces)} times, not once")
         return pieces[0][1]
-    size = _field(description, "size")
-    if len(pieces) == 1 and type(pieces[0][1]) is Tensor and pieces[0][1].shape == size:
+    size = _size(description, "size")
+    chunks = _field(description, "chunks", list)
+    announced = {_size(chunk, "offsets"): _size(chunk, "sizes") for chunk in chunks}
+    found = {
+        offsets: value.shape
+        for offsets, value in pieces
+        if type(offsets) is Size and type(value) is Tensor
+    }
+    if found != announced or len(pieces) != len(chunks):
+        raise Malformed(f"the pieces of {quote(name)} are not those announced")
+    for offsets, sizes in announced.items():
+        ends = [start + part for start, part in zip(offsets, sizes, strict=False)]
+        if not len(offsets) == len(sizes) == len(size) or any(
+            end > whole for end, whole in zip(ends, size, strict=False)
+        ):
+            raise Malformed(f"a piece of {quote(name)} lies outside of it")
+    if announced == {Size((0,) * len(size)): size}:
         return pieces[0][1]
-    for offsets, piece in pieces:
-        if not _inside(piece, offsets, size):
-            raise Malformed("a piece that lies outside its tensor")
     whole = Object(Global(_MODULE, "TensorStorageMetadata"))
     whole.state = {"size": size, "chunks": sorted(pieces, key=lambda pair: pair[0])}
     return whole
 
 
-def _inside(piece: Any, offsets: Any, size: Any) -> bool:
-    return (
-        type(piece) is Tensor
-        and isinstance(offsets, tuple)
-        and isinstance(size, tuple)
-        and len(piece.shape) == len(offsets) == len(size)
-        and all(
-            offset >= 0 and offset + part <= whole
-            for part, offset, whole in zip(piece.shape, offsets, size, strict=True)
-        )
-    )
+def _size(value: Any, name: str) -> Size:
+    """A size or offset, which costs little to hash and to compare."""
+    size: Size = _field(value, name, Size)
+    if len(size) > 64 or not all(0 <= number < 1 << 63 for number in size):
+        raise Malformed(f"the .metadata has {name} that no tensor has")
+    return size

@@ -15,9 +15,16 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from ..context import Context, ascii_text, storage_id
-from ..dtypes import DTYPES
-from ..errors import Malformed, NotACheckpoint, Truncated, Uninitialised, Unsupported
+from ..context import Context, ascii_text, record_key, storage_id
+from ..dtypes import DTYPES, DTypeInfo
+from ..errors import (
+    Malformed,
+    NotACheckpoint,
+    Truncated,
+    Uninitialised,
+    Unsupported,
+    quote,
+)
 from ..tensor import Storage
 from ..values import Global
 
@@ -27,6 +34,7 @@ PROTOCOL: Final = 1001
 
 def read(view: memoryview, context: Context) -> tuple[Any, int]:
     """The object of the stream that begins where `view` does, and its length."""
+    context.grant(len(view))
     protocols = context.trace.protocols
     first = len(protocols)
     try:
@@ -61,8 +69,8 @@ class _Stream:
         self.view = view
         self.context = context
         self.storages: dict[Any, Storage] = {}
-        #: Keys of storages that are a part of another one's bytes.
-        self.views: set[Any] = set()
+        #: Storages that are a part of another one's bytes, and from where on.
+        self.views: dict[Any, tuple[Storage, int]] = {}
         #: Keys of storages whose bytes have not come yet.
         self.missing: dict[Any, Storage] = {}
 
@@ -77,7 +85,7 @@ class _Stream:
             position = self.fill(key, position)
         for storage in self.missing.values():
             raise Uninitialised(
-                f"the storage {storage.key[:40]!r} is used and its bytes are not there"
+                f"the storage {quote(storage.key)} is used, its bytes are not there",
             )
         machine.run_deferred()
         return tree, position
@@ -92,12 +100,11 @@ class _Stream:
             # A module's class, with its source code beside it.
             return pid[1]
         kind, key, location, numel, view = storage_id(pid, 6)
-        key = _checked(key)
-        info = kind.info
+        name = record_key(key)
         storage = self.storages.get(key)
         if storage is None:
-            nbytes = numel * info.itemsize
-            storage = Storage(info.name, nbytes, location, str(key))
+            nbytes = numel * kind.info.itemsize
+            storage = Storage(kind.info.name, nbytes, location, name)
             self.storages[key] = storage
             self.context.trace.storages += 1
             self.context.trace.storage_bytes += nbytes
@@ -105,64 +112,76 @@ class _Stream:
                 self.missing[key] = storage
         elif storage.nbytes == 0:
             # torch 2.13 makes every empty storage anew.
-            storage = Storage(info.name, 0, location, str(key))
-        return storage if view is None else self.part(storage, info.itemsize, view)
+            storage = Storage(kind.info.name, 0, location, name)
+        if view is None:
+            return storage
+        root, start = self.views.get(key, (storage, 0))
+        return self.part(storage, root, start, kind.info, view)
 
-    def part(self, root: Storage, itemsize: int, view: Any) -> Storage:
-        """A storage that is a part of another one, as torch wrote before 0.4."""
+    def part(
+        self, outer: Storage, root: Storage, start: int, info: DTypeInfo, view: Any
+    ) -> Storage:
+        """A part of `outer`, which itself begins at `start` of `root`.
+
+        torch wrote storages that share memory like this before 0.4.
+        """
         if type(view) is not tuple or len(view) != 3:
-            raise Malformed("a storage view is a key, an offset and a size")
+            raise Malformed(
+                "a storage view is a key, an offset and a size", phase="pickle"
+            )
         key, offset, size = view
-        key = _checked(key)
+        name = record_key(key)
         if type(offset) is not int or type(size) is not int:
-            raise Malformed("a storage view is cut by ints")
+            raise Malformed("a storage view is cut by ints", phase="pickle")
         known = self.storages.get(key)
         if known is not None:
             return known
-        start = offset * itemsize
+        begin = offset * info.itemsize
         # Python's rules for slices, as in torch.
-        cut = range(root.nbytes)[start : start + size * itemsize]
+        cut = slice(begin, begin + size * info.itemsize)
+        begin, end, _ = cut.indices(outer.nbytes)
+        nbytes = max(end - begin, 0)
+        begin += start
         storage = Storage(
-            root.dtype,
-            len(cut),
-            root.location,
-            str(key),
-            lambda: root.data[cut.start : cut.stop],
+            info.name,
+            nbytes,
+            outer.location,
+            name,
+            # The bytes of the root are yet to come.
+            lambda: root.data[begin : begin + nbytes],
         )
         self.storages[key] = storage
-        self.views.add(key)
+        self.views[key] = root, begin
         return storage
 
     def fill(self, key: Any, position: int) -> int:
         """Takes the bytes of a storage; answers the position after them."""
-        storage = self.storages.get(_checked(key))
-        offset = self.context.base + position
+        name = record_key(key)
+        storage = self.storages.get(key)
         if storage is None or key in self.views:
-            raise Malformed("bytes for a storage that nothing uses", offset=offset)
+            raise Malformed(
+                f"bytes for the storage {quote(name)}, which nothing uses",
+                offset=position,
+            )
         if len(self.view) - position < 8:
-            raise Truncated("the file ends before the size of a storage", offset=offset)
+            raise Truncated(
+                "the file ends before the size of a storage", offset=position
+            )
         (count,) = struct.unpack_from("<q", self.view, position)
         expected = storage.nbytes // DTYPES[storage.dtype].itemsize
         if count != expected:
             raise Malformed(
                 f"a storage of {expected} elements whose bytes say {count}",
-                offset=offset,
+                offset=position,
             )
         position += 8
         if len(self.view) - position < storage.nbytes:
             raise Truncated(
                 f"the file ends inside a storage: {storage.nbytes} bytes announced, "
                 f"{len(self.view) - position} left",
-                offset=offset,
+                offset=position,
             )
         end = position + storage.nbytes
         storage.fill(self.view[position:end])
         self.missing.pop(key, None)
         return end
-
-
-def _checked(key: Any) -> Any:
-    """A storage's key: the address it had, as text; never anything deep."""
-    if type(key) not in (str, bytes, int):
-        raise Malformed(f"a {type(key).__name__} cannot be the key of a storage")
-    return key

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from ..context import Context, ascii_text
+from ..context import Context, ascii_text, record_key
 from ..dtypes import DTYPES
-from ..errors import Malformed, NotACheckpoint, Truncated, Unsupported
+from ..errors import (
+    CheckpointError,
+    Malformed,
+    NotACheckpoint,
+    Truncated,
+    Unsupported,
+)
 from ..rebuild import tensor_of
 from ..tensor import Storage, Tensor
 from ..values import Global, TypedGlobal
@@ -108,32 +115,91 @@ def read(view: memoryview, context: Context) -> tuple[Any, int]:
             "a legacy tar, which torch refuses under weights_only=True; "
             "weights_only=False reads it and still runs nothing"
         )
-    members = {name: (start, content) for name, start, content in _members(view)}
+    context.grant(len(view))
+    protocols = context.trace.protocols
+    first = len(protocols)
+    members = {name: (content, start) for name, start, content in _members(view)}
     for name in (b"storages", b"tensors", b"pickle"):
         if name not in members:
             raise NotACheckpoint(f"a tar without a member called {name.decode()!r}")
     loaded = _Loaded(context)
-    loaded.read_storages(*members[b"storages"])
-    loaded.read_tensors(*members[b"tensors"])
-    start, content = members[b"pickle"]
+    loaded.read_storages(_Member(context, *members[b"storages"]))
+    loaded.read_tensors(_Member(context, *members[b"tensors"]))
+    # Of the many pickles, the object's protocol is the one to tell.
+    del protocols[first:]
+    content, start = members[b"pickle"]
     machine = context.unpickler(content, loaded.persistent_load, base=start)
     tree = machine.load()
     machine.run_deferred()
     return tree, len(view)
 
 
+class _Member:
+    """A member of the tar, read from the front: small pickles and raw numbers."""
+
+    def __init__(self, context: Context, content: memoryview, start: int) -> None:
+        self.context = context
+        self.content = content
+        self.start = start
+        self.position = 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes have not been read."""
+        return len(self.content) - self.position
+
+    def unpickle(self) -> Any:
+        value, self.position = self.context.unpickle(
+            self.content, position=self.position, base=self.start
+        )
+        return value
+
+    def take(self, size: int) -> memoryview:
+        if not 0 <= size <= self.left:
+            raise Truncated(
+                f"a member of the tar has {self.left} bytes left where it says {size}"
+            )
+        self.position += size
+        return self.content[self.position - size : self.position]
+
+    def int64s(self, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}q", self.take(8 * count))
+
+    def rows(self) -> Iterator[tuple[int, Any, Any]]:
+        """As many triples as are announced, each of which costs some bytes."""
+        count = self.unpickle()
+        if type(count) is not int or count < 0:
+            raise Malformed("a member of the tar without a count")
+        for _ in range(count):
+            row = self.unpickle()
+            if type(row) is not tuple or len(row) != 3 or type(row[0]) is not int:
+                raise Malformed("a row of the tar is no triple")
+            yield row
+
+
+@contextmanager
+def _placed(member: _Member) -> Iterator[None]:
+    """Errors say how far the member has been read."""
+    try:
+        yield
+    except CheckpointError as error:
+        if error.offset is None:
+            error.offset = member.start + member.position
+        raise
+
+
 class _Loaded:
     """Storages and tensors by the number that stands for them."""
 
     def __init__(self, context: Context) -> None:
-        self.context = context
+        self.trace = context.trace
         self.objects: dict[int, Storage | Tensor] = {}
 
     def persistent_load(self, pid: Any) -> Any:
         if type(pid) is tuple and pid and isinstance(pid[0], Global):
             return pid[0]  # a module's class, with its source code beside it
         pid = ascii_text(pid)
-        if type(pid) is str and pid.isdigit() and len(pid) < 40:
+        if type(pid) is str and pid.isdecimal() and len(pid) < 40:
             pid = int(pid)
         return self.object(pid, (Storage, Tensor))
 
@@ -143,51 +209,28 @@ class _Loaded:
             raise Malformed("a number in the tar that stands for nothing")
         return found
 
-    def rows(self, content: memoryview, base: int) -> tuple[int, int]:
-        """How many rows a member announces, each of which costs some bytes."""
-        count, position = self.context.unpickle(content, base=base)
-        if type(count) is not int or count < 0:
-            raise Malformed("a member of the tar without a count", offset=base)
-        if count > len(content):
-            raise Truncated(
-                f"a member of the tar announces {count} rows in {len(content)} bytes",
-                offset=base,
-            )
-        return count, position
+    def read_storages(self, member: _Member) -> None:
+        with _placed(member):
+            for key, location, kind in member.rows():
+                location = ascii_text(location)
+                if type(kind) is not TypedGlobal or type(location) is not str:
+                    raise Malformed("a storage of the tar without a class")
+                (numel,) = member.int64s(1)
+                data = member.take(numel * kind.info.itemsize)
+                self.add_storage(key, kind.info.name, location, data)
+                self.trace.storages += 1
+                self.trace.storage_bytes += data.nbytes
+            views = member.unpickle()
+            if type(views) is not list:
+                raise Malformed("the storage views of the tar must be a list")
+            for view in views:
+                self.read_view(view)
 
-    def row(self, content: memoryview, base: int, position: int) -> tuple[Any, int]:
-        row, position = self.context.unpickle(content, position=position, base=base)
-        if type(row) is not tuple or len(row) != 3 or type(row[0]) is not int:
-            raise Malformed("a row of the tar is no triple", offset=base + position)
-        return row, position
-
-    def read_storages(self, base: int, content: memoryview) -> None:
-        count, position = self.rows(content, base)
-        for _ in range(count):
-            (key, location, kind), position = self.row(content, base, position)
-            location = ascii_text(location)
-            if type(kind) is not TypedGlobal or type(location) is not str:
-                raise Malformed("a storage of the tar without a class")
-            (numel,), position = _int64s(content, base, position, 1)
-            nbytes = numel * kind.info.itemsize
-            if not 0 <= nbytes <= len(content) - position:
-                raise Truncated(
-                    f"a storage of {numel} elements where {len(content) - position} "
-                    "bytes are left",
-                    offset=base + position,
-                )
-            data = content[position : position + nbytes]
-            self.objects[key] = Storage(
-                kind.info.name, nbytes, location, str(key), data
-            )
-            self.context.trace.storages += 1
-            self.context.trace.storage_bytes += nbytes
-            position += nbytes
-        views, _ = self.context.unpickle(content, position=position, base=base)
-        if type(views) is not list:
-            raise Malformed("the storage views of the tar must be a list")
-        for view in views:
-            self.read_view(view)
+    def add_storage(
+        self, key: int, dtype: str, location: str, data: memoryview
+    ) -> None:
+        name = record_key(key)
+        self.objects[key] = Storage(dtype, data.nbytes, location, name, data)
 
     def read_view(self, view: Any) -> None:
         if type(view) is not tuple or len(view) != 4:
@@ -200,32 +243,18 @@ class _Loaded:
         start = offset * itemsize
         # Python's rules for slices, as in torch.
         data = root.data[start : start + numel * itemsize]
-        self.objects[key] = Storage(
-            root.dtype, data.nbytes, root.location, str(key), data
-        )
+        self.add_storage(key, root.dtype, root.location, data)
 
-    def read_tensors(self, base: int, content: memoryview) -> None:
-        count, position = self.rows(content, base)
-        for _ in range(count):
-            (key, storage_key, _), position = self.row(content, base, position)
-            storage = self.object(storage_key, (Storage,))
-            (head,), position = _int64s(content, base, position, 1)
-            # Four bytes for the number of dimensions, and four of nothing.
-            ndim = head & 0xFFFFFFFF
-            if ndim > (len(content) - position) // 16:
-                raise Truncated(
-                    f"a tensor of {ndim} dimensions", offset=base + position
+    def read_tensors(self, member: _Member) -> None:
+        with _placed(member):
+            for key, storage_key, _ in member.rows():
+                storage: Storage = self.object(storage_key, (Storage,))
+                if DTYPES[storage.dtype].kind == "quantized":
+                    raise Malformed(f"a plain tensor of {storage.dtype}")
+                (head,) = member.int64s(1)
+                # Four bytes for the number of dimensions, and four of nothing.
+                ndim = head & 0xFFFFFFFF
+                numbers = member.int64s(2 * ndim + 1)
+                self.objects[key] = tensor_of(
+                    storage, numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
                 )
-            numbers, position = _int64s(content, base, position, 2 * ndim + 1)
-            self.objects[key] = tensor_of(
-                storage, numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
-            )
-
-
-def _int64s(
-    content: memoryview, base: int, position: int, count: int
-) -> tuple[tuple[int, ...], int]:
-    size = 8 * count
-    if len(content) - position < size:
-        raise Truncated("a member of the tar ends early", offset=base + position)
-    return struct.unpack_from(f"<{count}q", content, position), position + size

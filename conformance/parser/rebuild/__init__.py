@@ -16,7 +16,7 @@ from ..errors import Malformed
 from ..registry import Call
 from ..values import TypedGlobal
 from . import devices, nested, quantized, small, sparse, strided, subclasses
-from .small import LAYOUTS
+from .small import LAYOUTS, new_storage
 from .sparse import legacy_sparse
 from .strided import legacy_tensor, set_state
 from .views import tensor_of
@@ -43,7 +43,9 @@ def typed_call(machine: Unpickler, callee: TypedGlobal, args: tuple[Any, ...]) -
     if callee.role == "tensor":
         return legacy_tensor(callee.info, args)
     if callee.role == "sparse":
-        return legacy_sparse(machine, callee.info, args)
+        return legacy_sparse(machine, args)
+    if callee.role == "untyped":
+        return new_storage()
     raise Malformed(
         f"{callee.name} is called, which only names a dtype", phase="rebuild"
     )

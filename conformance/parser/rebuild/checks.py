@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from ..dtypes import DTYPES, DTypeInfo
@@ -22,22 +23,27 @@ def wrong(what: str, value: Any) -> Malformed:
     return Malformed(f"{what}, not {type(value).__name__}", phase="rebuild")
 
 
+def as_int(value: Any, what: str) -> int:
+    """An int of 64 bits; arithmetic on longer ones is work that a file asks for."""
+    if type(value) is not int:
+        raise wrong(f"{what} must be an int", value)
+    if not -_INT64 <= value < _INT64:
+        raise Malformed(f"{what} does not fit 64 bits", phase="rebuild")
+    return value
+
+
 def as_ints(machine: Unpickler, value: Any, what: str) -> tuple[int, ...]:
     """A size or stride: a tuple (or list) of ints that fit 64 bits."""
-    if type(value) is not tuple:
-        if not isinstance(value, (tuple, list)):
-            raise wrong(f"{what} must be a tuple of ints", value)
-        value = tuple(value)
-    for number in value:
-        if type(number) is not int:
-            if type(number) is not bool:
-                raise wrong(f"{what} must be a tuple of ints", number)
-            value = tuple(int(number) for number in value)
-            break
+    if not isinstance(value, (tuple, list)):
+        raise wrong(f"{what} must be a tuple of ints", value)
     if len(value) > 64:
         machine.spend(len(value))
-    result: tuple[int, ...] = value
-    return result
+    for number in value:
+        if type(number) is not int:
+            raise wrong(f"{what} must be a tuple of ints", number)
+        if not -_INT64 <= number < _INT64:
+            raise Malformed(f"{what} has numbers beyond 64 bits", phase="rebuild")
+    return value if type(value) is tuple else tuple(value)
 
 
 def as_dtype(value: Any) -> DTypeInfo:
@@ -75,18 +81,27 @@ def as_grad(value: Any, info: DTypeInfo) -> bool:
     return True
 
 
-def check_counts(shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> None:
-    """Refuses what no 64-bit integer holds, as torch does, even with no elements."""
+def is_nothing(value: Any) -> bool:
+    """Whether Python calls it false, without asking what the file built."""
+    return type(value) in _FALSE_WHEN_EMPTY and not value
+
+
+_FALSE_WHEN_EMPTY: Final = frozenset(
+    {type(None), bool, int, float, str, bytes, tuple, list, dict, set, OrderedDict}
+)
+
+
+def check_count(shape: tuple[int, ...]) -> None:
+    """Refuses more elements than 64 bits count, as torch does, even of none."""
     count = 1
     for size in shape:
         count *= size
         if count >= 2 * _INT64:
-            raise Malformed("the number of elements overflows", phase="rebuild")
-    if max(count, offset, *shape, *stride, 0) >= _INT64:
-        raise Malformed("a size that no 64-bit integer holds", phase="rebuild")
+            break
+    if count >= _INT64:
+        raise Malformed("more elements than 64 bits can count", phase="rebuild")
 
 
 def short(numbers: tuple[int, ...]) -> str:
-    if len(numbers) > 8 or any(abs(number) >= 1 << 80 for number in numbers):
-        return f"of {len(numbers)} dimensions"
-    return str(numbers)
+    """A size or stride for a message."""
+    return str(numbers) if len(numbers) <= 8 else f"of {len(numbers)} dimensions"

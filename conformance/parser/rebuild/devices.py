@@ -11,7 +11,18 @@ from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Storage, Tensor, extent
 from ..values import Device, Layout
-from .checks import as_class, as_dtype, as_grad, as_ints, as_tensor, check_counts, wrong
+from .checks import (
+    PARAMETER,
+    TENSOR,
+    as_class,
+    as_dtype,
+    as_grad,
+    as_int,
+    as_ints,
+    as_tensor,
+    check_count,
+    wrong,
+)
 from .views import copy_of, from_array
 
 if TYPE_CHECKING:
@@ -30,7 +41,8 @@ def _rebuild_meta_tensor_no_storage(
     if len(shape) != len(steps):
         raise Malformed("a size and a stride of different lengths", phase="rebuild")
     nbytes = extent(shape, steps, 0) * info.itemsize
-    check_counts(shape, steps, nbytes)
+    check_count(shape)
+    as_int(nbytes, "the size of a storage")
     tensor = Tensor(info.name, shape, steps, 0, Storage(info.name, nbytes, "meta"))
     tensor._device = "meta"
     tensor._requires_grad = as_grad(requires_grad, info)
@@ -52,13 +64,16 @@ def _rebuild_wrapper_subclass(
     """A tensor that keeps its elements in tensors among its attributes."""
     info = as_dtype(dtype)
     shape = as_ints(machine, size, "the size")
-    steps = None if stride is None else as_ints(machine, stride, "the stride")
-    if steps is not None and len(shape) != len(steps):
+    steps = as_ints(machine, stride, "the stride")
+    if len(shape) != len(steps):
         raise Malformed("a size and a stride of different lengths", phase="rebuild")
-    if type(layout) is not Layout or type(offset) is not int:
+    if type(layout) is not Layout:
         raise wrong("a wrapper subclass needs a layout", layout)
-    extent(shape, steps or shape, offset)
-    check_counts(shape, steps or (), offset)
+    name = as_class(cls)
+    if name in (TENSOR, PARAMETER):
+        raise Malformed(f"{name} wraps no other tensors", phase="rebuild")
+    extent(shape, steps, as_int(offset, "the storage offset"))
+    check_count(shape)
     return Tensor(
         info.name,
         shape,
@@ -68,7 +83,7 @@ def _rebuild_wrapper_subclass(
         as_grad(requires_grad, info),
         layout.name,
         _device_tag(device),
-        type=as_class(cls),
+        type=name,
     )
 
 

@@ -9,7 +9,8 @@ from ..dtypes import DTYPES
 from ..errors import Malformed
 from ..registry import Table
 from ..tensor import Tensor
-from .checks import as_grad, as_tensor
+from .checks import as_grad, as_int, as_tensor, wrong
+from .views import part_of
 
 if TYPE_CHECKING:
     from ..unpickler import Unpickler
@@ -21,52 +22,69 @@ CALLS: Final = Table()
 def _rebuild_nested_tensor(
     machine: Unpickler, values: Any, sizes: Any, strides: Any, offsets: Any
 ) -> Tensor:
-    values = as_tensor(values, "the buffer of a nested tensor")
+    grad = as_tensor(values, "the buffer of a nested tensor").requires_grad
     parts = {
-        "values": values,
-        "sizes": as_tensor(sizes, "the sizes of a nested tensor"),
-        "strides": as_tensor(strides, "the strides of a nested tensor"),
-        "storage_offsets": as_tensor(offsets, "the offsets of a nested tensor"),
+        "values": part_of(values, "the buffer of a nested tensor"),
+        "sizes": part_of(sizes, "the sizes of a nested tensor"),
+        "strides": part_of(strides, "the strides of a nested tensor"),
+        "storage_offsets": part_of(offsets, "the offsets of a nested tensor"),
     }
-    count, dims = invariants.nested_shapes(**parts)
-    machine.defer(lambda: invariants.nested(**parts))
+    # The sizes inside differ from component to component.
+    shape = invariants.nested_shapes(**parts)
+    machine.defer(lambda: invariants.nested(**parts, limits=machine.limits))
     return Tensor(
         values.dtype,
-        # The sizes inside differ from component to component.
-        (count, *(-1,) * dims),
+        shape,
         None,
         layout="nested",
         device=values.device,
-        requires_grad=values.requires_grad,
+        requires_grad=grad,
         parts=parts,
     )
 
 
+#: What the constructor of a jagged tensor takes, and what it does without.
+_JAGGED: Final[dict[str, Any]] = {
+    "values": None,
+    "offsets": None,
+    "lengths": None,
+    "_ragged_idx": 1,
+    "_metadata_cache": None,
+    "requires_grad": False,
+}
+
+
 @CALLS.named("torch.nested._internal.nested_tensor._rebuild_njt")
 def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
-    if type(kwargs) is not dict or not {"values", "offsets"} <= kwargs.keys():
-        raise Malformed("a jagged tensor needs values and offsets", phase="rebuild")
-    values = as_tensor(kwargs["values"], "the values of a jagged tensor")
-    offsets = as_tensor(kwargs["offsets"], "the offsets of a jagged tensor")
-    lengths = kwargs.get("lengths")
-    if lengths is not None:
-        lengths = as_tensor(lengths, "the lengths of a jagged tensor")
-    ragged = kwargs.get("_ragged_idx", 1)
-    invariants.jagged_shapes(values, offsets, lengths, ragged)
-    machine.defer(lambda: invariants.jagged(values, offsets, lengths, ragged))
-    parts: dict[str, Any] = {"values": values, "offsets": offsets, "lengths": lengths}
-    parts["ragged_idx"] = ragged
-    parts["metadata_cache"] = kwargs.get("_metadata_cache")
+    if not isinstance(kwargs, dict) or not kwargs.keys() <= _JAGGED.keys():
+        raise Malformed("a jagged tensor is not made of these", phase="rebuild")
+    values, offsets, lengths, ragged, cache, grad = (_JAGGED | kwargs).values()
+    if cache is not None and type(cache) is not dict:
+        raise wrong("the cache of a jagged tensor must be a dict", cache)
+    ragged = as_int(ragged, "the ragged dimension")
+    checked = (
+        part_of(values, "the values of a jagged tensor"),
+        part_of(offsets, "the offsets of a jagged tensor"),
+        None if lengths is None else part_of(lengths, "the lengths of a jagged tensor"),
+        ragged,
+    )
+    invariants.jagged_shapes(*checked)
+    machine.defer(lambda: invariants.jagged(*checked, machine.limits))
     shape = list(values.shape)
     shape[ragged - 1] = -1  # as ragged as the offsets say
-    info = DTYPES[values.dtype]
     return Tensor(
         values.dtype,
         (offsets.shape[0] - 1, *shape),
         None,
         layout="jagged",
         device=values.device,
-        requires_grad=as_grad(kwargs.get("requires_grad", False), info),
+        requires_grad=as_grad(grad, DTYPES[values.dtype]),
         type="torch.nested._internal.nested_tensor.NestedTensor",
-        parts=parts,
+        parts={
+            "values": values,
+            "offsets": offsets,
+            "lengths": lengths,
+            "ragged_idx": ragged,
+            "metadata_cache": {} if cache is None else cache,
+        },
     )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..dtypes import DTYPES
-from ..errors import Malformed, Unsupported, quote
+from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Storage, Tensor
 from ..values import QScheme
-from .checks import as_grad, wrong
-from .views import contiguous, from_array, strided, with_hooks
+from .checks import as_grad, as_int, short, wrong
+from .views import from_array, part_of, strided, with_hooks
 
 if TYPE_CHECKING:
     from ..unpickler import Unpickler
@@ -34,14 +34,10 @@ def _rebuild_qtensor(
     zero_point, requires_grad, hooks)`."""
     if type(params) in (int, float) and len(rest) == 3:
         params, rest = (QScheme("per_tensor_affine"), params, rest[0]), rest[1:]
-    if type(params) is not tuple or len(rest) != 2:
+    if not isinstance(params, (tuple, list)) or len(rest) != 2:
         raise Malformed("a quantized tensor without its scheme", phase="rebuild")
-    if type(storage) is Storage and DTYPES[storage.dtype].kind != "quantized":
-        raise Malformed(
-            f"a quantized tensor in a storage of {storage.dtype}", phase="rebuild"
-        )
     tensor = _quantized_view(machine, storage, offset, size, stride)
-    tensor._parts = _quantizer(tensor.shape, params)
+    tensor._parts = _quantizer(machine, tensor.shape, *params)
     tensor._requires_grad = as_grad(rest[0], DTYPES[tensor.dtype])
     return with_hooks(tensor, rest[1])
 
@@ -49,67 +45,90 @@ def _rebuild_qtensor(
 def _quantized_view(
     machine: Unpickler, storage: Any, offset: Any, size: Any, stride: Any
 ) -> Tensor:
-    per_byte = DTYPES[storage.dtype].per_byte if type(storage) is Storage else 1
-    if per_byte == 1:
-        return strided(machine, storage, offset, size, stride)
-    # Several elements in a byte: bounds in elements, of a contiguous tensor.
-    whole = Storage(storage.dtype, storage.nbytes * per_byte, storage.location)
+    if type(storage) is not Storage:
+        raise wrong("a tensor needs a storage", storage)
+    info = DTYPES[storage.dtype]
+    if info.kind != "quantized":
+        raise Malformed(
+            f"a quantized tensor in a storage of {storage.dtype}", phase="rebuild"
+        )
+    # Several elements may lie in a byte: bounds are counted in elements.
+    whole = Storage(storage.dtype, storage.nbytes * info.per_byte, storage.location)
     view = strided(machine, whole, offset, size, stride)
-    if view.stride != contiguous(view.shape):
-        raise Unsupported(f"a strided tensor of {storage.dtype}", phase="rebuild")
     view._storage = storage
     return view
 
 
-def _quantizer(shape: tuple[int, ...], params: tuple[Any, ...]) -> dict[str, Any]:
-    scheme = params[0] if params else None
+def _quantizer(
+    machine: Unpickler, shape: tuple[int, ...], scheme: Any = None, *params: Any
+) -> dict[str, Any]:
     if type(scheme) is not QScheme:
         raise wrong("a quantization scheme is expected", scheme)
-    if scheme.name == "per_tensor_affine" and len(params) == 3:
-        scale, zero_point = params[1:]
-        if type(scale) not in (int, float) or type(zero_point) is not int:
-            raise Malformed("a scale is a float, a zero point an int", phase="rebuild")
-        return {"qscheme": scheme.name, "scale": float(scale), "zero_point": zero_point}
-    if scheme.name.startswith("per_channel_affine") and len(params) == 4:
-        scales, zero_points, axis = params[1:]
-        if type(axis) is not int or not 0 <= axis < len(shape):
-            raise Malformed(
-                f"a quantized tensor has no axis {quote(str(axis)[:20])}",
-                phase="rebuild",
-            )
-        for part in (scales, zero_points):
-            count = part.numel if type(part) is Tensor else len(_numbers(part))
-            if count != shape[axis]:
-                raise Malformed(
-                    f"{count} scales or zero points for {shape[axis]} channels",
-                    phase="rebuild",
-                )
+    if scheme.name == "per_tensor_affine" and len(params) == 2:
         return {
             "qscheme": scheme.name,
-            "scales": _channel(scales, "float64"),
-            "zero_points": _channel(zero_points, "int64"),
-            "axis": axis,
+            "scale": _scale(params[0]),
+            "zero_point": as_int(params[1], "the zero point"),
         }
-    raise Malformed(
-        f"the scheme {scheme} with {len(params) - 1} parameters", phase="rebuild"
-    )
+    if scheme.name not in _CHANNELS or len(params) != 3:
+        raise Malformed(
+            f"the scheme {scheme} with {len(params)} parameters", phase="rebuild"
+        )
+    axis = as_int(params[2], "the axis of a quantized tensor")
+    if not 0 <= axis < len(shape):
+        raise Malformed(f"a quantized tensor has no axis {axis}", phase="rebuild")
+    if type(params[0]) is list and type(params[1]) is list:
+        parts = [
+            _listed(machine, value, dtype)
+            for value, dtype in zip(params[:2], _CHANNELS[scheme.name], strict=True)
+        ]
+    else:
+        parts = [part_of(value, "scales and zero points") for value in params[:2]]
+    for part in parts:
+        if part.shape != (shape[axis],) or part.stride != (1,):
+            raise Malformed(
+                f"scales or zero points of shape {short(part.shape)} for "
+                f"{shape[axis]} channels",
+                phase="rebuild",
+            )
+    dtypes = (parts[0].dtype, parts[1].dtype)
+    # The file writes one scheme for both; the dtypes tell them apart.
+    names = [name for name, wanted in _CHANNELS.items() if wanted == dtypes]
+    if not names:
+        raise Unsupported(
+            f"scales of {dtypes[0]} and zero points of {dtypes[1]}", phase="rebuild"
+        )
+    return {
+        "qscheme": names[0],
+        "scales": parts[0],
+        "zero_points": parts[1],
+        "axis": axis,
+    }
 
 
-def _numbers(value: Any) -> list[Any]:
-    if type(value) is not list:
-        raise wrong("scales must be a tensor or a list", value)
-    if not all(type(item) in (int, float) for item in value):
-        raise Malformed("scales must be numbers", phase="rebuild")
-    return value
+#: The dtypes of scales and zero points (ATen/quantized/Quantizer.cpp).
+_CHANNELS: Final = {
+    "per_channel_affine": ("float64", "int64"),
+    "per_channel_affine_float_qparams": ("float32", "float32"),
+}
 
 
-def _channel(value: Any, dtype: str) -> Tensor:
+def _scale(value: Any) -> float:
+    if type(value) is int:
+        value = as_int(value, "the scale")
+    elif type(value) not in (float, bool):
+        raise wrong("the scale must be a float", value)
+    return float(value)
+
+
+def _listed(machine: Unpickler, value: list[Any], dtype: str) -> Tensor:
     """Scales as a tensor; files of 1.3 hold them as a list."""
-    if type(value) is Tensor:
-        return value
-    info = DTYPES[dtype]
+    machine.spend(len(value))
+    if not all(type(item) in (int, float, bool) for item in value):
+        raise Malformed("scales and zero points must be numbers", phase="rebuild")
     try:
-        array = np.array(value, dtype=info.numpy)
-    except (OverflowError, ValueError):
-        raise Malformed("a zero point that is no 64-bit int", phase="rebuild") from None
+        with np.errstate(over="raise"):
+            array = np.array(value, dtype=DTYPES[dtype].numpy)
+    except (OverflowError, ValueError, FloatingPointError):
+        raise Malformed(f"a number that no {dtype} holds", phase="rebuild") from None
     return from_array(array, dtype)

@@ -58,11 +58,14 @@ def _load_from_bytes(machine: Unpickler, data: Any) -> Any:
     return machine.nested(data)
 
 
-@CALLS.named("torch.storage.UntypedStorage", "torch.UntypedStorage")
-def _untyped_storage(machine: Unpickler, size: Any = 0) -> Storage:
-    if type(size) is int and size == 0:
-        return Storage("uint8", 0)
+def new_storage() -> Storage:
+    """`torch.UntypedStorage(nbytes)`, `TypedStorage(numel)`: never filled."""
     raise Uninitialised("a new storage, which nothing fills", phase="rebuild")
+
+
+@CALLS.named("torch.storage.TypedStorage")
+def _typed_storage(machine: Unpickler, *args: Any) -> Storage:
+    return new_storage()
 
 
 @CALLS.named(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import invariants
-from ..dtypes import DTypeInfo
 from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Tensor
 from ..values import Layout
 from .checks import as_flag, as_ints, as_tensor, wrong
+from .views import part_of
 
 if TYPE_CHECKING:
     from ..unpickler import Unpickler
@@ -52,19 +52,23 @@ def _rebuild_sparse_csr_tensor(machine: Unpickler, layout: Any, data: Any) -> Te
 def _coo(
     machine: Unpickler, indices: Any, values: Any, size: Any, is_coalesced: Any = None
 ) -> Tensor:
-    indices = as_tensor(indices, "the indices of a sparse tensor")
-    values = as_tensor(values, "the values of a sparse tensor")
+    grad = as_tensor(values, "the values of a sparse tensor").requires_grad
+    indices = part_of(indices, "the indices of a sparse tensor")
+    values = part_of(values, "the values of a sparse tensor")
     shape = as_ints(machine, size, "the size")
-    coalesced = is_coalesced is not None and as_flag(is_coalesced, "is_coalesced")
     invariants.coo_shapes(indices, values, shape)
-    machine.defer(lambda: invariants.coo(indices, values, shape, coalesced))
+    if is_coalesced is None:
+        coalesced = values.shape[0] < 2
+    else:
+        coalesced = as_flag(is_coalesced, "is_coalesced")
+    machine.defer(lambda: invariants.coo(indices, shape, coalesced, machine.limits))
     return Tensor(
         values.dtype,
         shape,
         None,
         layout="sparse_coo",
         device=values.device,
-        requires_grad=values.requires_grad,
+        requires_grad=grad,
         parts={"indices": indices, "values": values, "is_coalesced": coalesced},
     )
 
@@ -73,35 +77,29 @@ def _compressed(
     machine: Unpickler, layout: str, compressed: Any, plain: Any, values: Any, size: Any
 ) -> Tensor:
     names = COMPRESSED[layout]
-    compressed = as_tensor(compressed, f"{names[0]} of a sparse tensor")
-    plain = as_tensor(plain, f"{names[1]} of a sparse tensor")
-    values = as_tensor(values, "the values of a sparse tensor")
+    grad = as_tensor(values, "the values of a sparse tensor").requires_grad
+    compressed = part_of(compressed, f"{names[0]} of a sparse tensor")
+    plain = part_of(plain, f"{names[1]} of a sparse tensor")
+    values = part_of(values, "the values of a sparse tensor")
     shape = as_ints(machine, size, "the size")
-    invariants.compressed_shapes(layout, compressed, plain, values, shape)
-    machine.defer(
-        lambda: invariants.compressed(layout, compressed, plain, values, shape)
-    )
+    parts = (layout, compressed, plain, values, shape)
+    invariants.compressed_shapes(*parts)
+    machine.defer(lambda: invariants.compressed(*parts, machine.limits))
     return Tensor(
         values.dtype,
         shape,
         None,
         layout=layout,
         device=values.device,
-        requires_grad=values.requires_grad,
+        requires_grad=grad,
         parts={names[0]: compressed, names[1]: plain, "values": values},
     )
 
 
-def legacy_sparse(machine: Unpickler, info: DTypeInfo, args: tuple[Any, ...]) -> Tensor:
-    """`torch.sparse.FloatTensor(indices, values, size)`."""
+def legacy_sparse(machine: Unpickler, args: tuple[Any, ...]) -> Tensor:
+    """`torch.sparse.FloatTensor(indices, values, size)`; the values' dtype counts."""
     if len(args) != 3:
         raise Unsupported(
             f"a legacy sparse tensor made from {len(args)} arguments", phase="rebuild"
         )
-    tensor = _coo(machine, *args)
-    if tensor.dtype != info.name:
-        raise Malformed(
-            f"values of {tensor.dtype} in a sparse tensor of {info.name}",
-            phase="rebuild",
-        )
-    return tensor
+    return _coo(machine, *args)

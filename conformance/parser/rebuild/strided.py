@@ -43,7 +43,7 @@ def _rebuild_tensor_v2(
     tensor = _rebuild_tensor(machine, storage, offset, size, stride)
     if requires_grad is not False:
         tensor._requires_grad = as_grad(requires_grad, DTYPES[tensor.dtype])
-    if metadata:
+    if metadata is not None:
         with_metadata(tensor, metadata)
     return with_hooks(tensor, hooks)
 
@@ -93,7 +93,7 @@ def legacy_tensor(info: DTypeInfo, args: tuple[Any, ...]) -> Tensor:
 
 
 def set_state(machine: Unpickler, tensor: Tensor, state: Any) -> None:
-    """BUILD of a tensor (`Tensor.__setstate__`, torch/as_tensor.py).
+    """BUILD of a tensor (`Tensor.__setstate__`, torch/_tensor.py).
 
     Four items are the storage, offset, size and stride of a tensor of 0.3;
     five are a Variable's, three a Parameter's.

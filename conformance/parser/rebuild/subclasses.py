@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from ..dtypes import DTYPES
+from ..errors import Malformed, quote
 from ..registry import Table
 from ..tensor import Tensor
-from .checks import PARAMETER, TENSOR, as_class, as_flag, as_grad, as_tensor
+from ..values import Global, Object
+from .checks import PARAMETER, TENSOR, as_class, as_flag, as_grad, as_tensor, wrong
 from .strided import empty
 from .views import copy_of, with_hooks, with_state
 
@@ -19,6 +22,8 @@ CALLS: Final = Table()
 
 def _parameter(data: Any, requires_grad: Any) -> Tensor:
     """`torch.nn.Parameter(data, requires_grad)`: another tensor on the same bytes."""
+    if data is None:
+        data = empty(DTYPES["float32"])
     tensor = copy_of(as_tensor(data, "a Parameter's data"))
     if tensor.type in (TENSOR, PARAMETER):
         tensor._type = PARAMETER
@@ -45,36 +50,55 @@ def _rebuild_parameter_with_state(
     return with_state(machine, tensor, state)
 
 
-@CALLS.named("torch._tensor._rebuild_from_type_v2")
-def _rebuild_from_type_v2(
-    machine: Unpickler, func: Any, new_type: Any, args: Any, state: Any
-) -> Any:
-    name = as_class(new_type)
+#: torch 1.7 to 1.9, and the name of that module before.
+_OLD: Final = ("torch._tensor._rebuild_from_type", "torch.tensor._rebuild_from_type")
+_NEW: Final = "torch._tensor._rebuild_from_type_v2"
+
+
+@CALLS.named(*_OLD)
+def _rebuild_from_type(machine: Unpickler, *args: Any) -> Any:
+    return _typed(machine, _OLD[0], args)
+
+
+@CALLS.named(_NEW)
+def _rebuild_from_type_v2(machine: Unpickler, *args: Any) -> Any:
+    return _typed(machine, _NEW, args)
+
+
+def _typed(machine: Unpickler, name: str, args: Any) -> Any:
+    """`(func, type, args, state)`: what `func(*args)` makes, as that type.
+
+    `func` may again be one of these: a loop, for the file says how often.
+    """
+    layers = []
+    while name == _NEW or name in _OLD:
+        if not isinstance(args, (tuple, list)) or len(args) != 4:
+            raise Malformed(f"{name} takes 4 arguments", phase="rebuild")
+        func, kind, args, state = args
+        layers.append((name, as_class(kind), state))
+        if not isinstance(func, Global) or not func.name.startswith("torch."):
+            return NotImplemented  # nobody knows what that makes
+        name = func.name
     tensor = machine.call(func, args)
-    if type(tensor) is not Tensor:
-        return NotImplemented  # rebuilt by a function that nobody knows
-    if tensor.type != name:
-        tensor = copy_of(tensor)
-        tensor._type = name
-    return with_state(machine, tensor, state)
-
-
-@CALLS.named("torch._tensor._rebuild_from_type", "torch.tensor._rebuild_from_type")
-def _rebuild_from_type(
-    machine: Unpickler, func: Any, new_type: Any, args: Any, state: Any
-) -> Any:
-    """torch 1.7 to 1.9; a plain tensor's attributes are ignored there too."""
-    if as_class(new_type) == TENSOR:
-        return machine.call(func, args)
-    return _rebuild_from_type_v2(machine, func, new_type, args, state)
+    if type(tensor) is Object:
+        return NotImplemented
+    tensor = as_tensor(tensor, f"what {quote(name)} makes")
+    for name, kind, state in reversed(layers):
+        if name in _OLD and kind == TENSOR:
+            continue  # torch, too, leaves it alone, and its state aside
+        if tensor.type != kind or name in _OLD:
+            tensor = copy_of(tensor)
+            tensor._type = kind
+        if name in _OLD and type(state) not in (dict, OrderedDict):
+            raise wrong("a tensor's attributes must be a dict", state)
+        with_state(machine, tensor, state)
+    return tensor
 
 
 @CALLS.named(PARAMETER, "torch.nn.Parameter")
 def _new_parameter(
     machine: Unpickler, data: Any = None, requires_grad: Any = True
 ) -> Tensor:
-    if data is None:
-        data = empty(DTYPES["float32"])
     return _parameter(data, requires_grad)
 
 

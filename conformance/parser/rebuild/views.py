@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ..dtypes import DTYPES, DTypeInfo
-from ..errors import Malformed, quote
+from ..errors import Malformed, Unsupported, quote
 from ..tensor import Storage, Tensor, extent
-from .checks import PARAMETER, TENSOR, as_flag, as_ints, check_counts, short, wrong
+from .checks import (
+    PARAMETER,
+    TENSOR,
+    as_flag,
+    as_int,
+    as_ints,
+    as_tensor,
+    check_count,
+    is_nothing,
+    short,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from ..unpickler import Unpickler
@@ -27,8 +37,7 @@ def strided(
     """A view of a storage, every element of it inside."""
     if type(storage) is not Storage:
         raise wrong("a tensor needs a storage", storage)
-    if type(offset) is not int:
-        offset = int(as_flag(offset, "the storage offset"))
+    offset = as_int(offset, "the storage offset")
     shape = as_ints(machine, size, "the size")
     steps = as_ints(machine, stride, "the stride")
     return tensor_of(storage, offset, shape, steps, info)
@@ -41,7 +50,7 @@ def tensor_of(
     steps: tuple[int, ...],
     info: DTypeInfo | None = None,
 ) -> Tensor:
-    """The same from ints that are known to be ints; `info` if not the storage's."""
+    """The same from ints of 64 bits; `info` if the dtype is not the storage's."""
     if len(shape) != len(steps):
         raise Malformed(
             f"a size of {len(shape)} dimensions, a stride of {len(steps)}",
@@ -58,7 +67,7 @@ def tensor_of(
             phase="rebuild",
         )
     if needed == 0 or 0 in steps:
-        check_counts(shape, steps, offset)
+        check_count(shape)
     return Tensor(info.name, shape, steps, offset, storage, device=storage.location)
 
 
@@ -76,6 +85,21 @@ def from_array(array: np.ndarray[Any, Any], dtype: str) -> Tensor:
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     storage = Storage(dtype, data.nbytes, source=memoryview(data.data).toreadonly())
     return Tensor(dtype, array.shape, contiguous(array.shape), 0, storage)
+
+
+def part_of(value: Any, what: str) -> Tensor:
+    """A tensor with elements, for others to be made of: whatever class it had."""
+    tensor = as_tensor(value, what)
+    if tensor.layout != "strided" or tensor.storage is None:
+        raise Malformed(f"{what} must be strided", phase="rebuild")
+    if DTYPES[tensor.dtype].kind == "quantized":
+        raise Malformed(f"{what} cannot be {tensor.dtype}", phase="rebuild")
+    if tensor.is_conj or tensor.is_neg:
+        raise Unsupported(f"{what} with a conj or neg bit", phase="rebuild")
+    plain = copy_of(tensor)
+    plain._type = TENSOR
+    plain._requires_grad = False
+    return plain
 
 
 def copy_of(tensor: Tensor) -> Tensor:
@@ -98,38 +122,59 @@ def copy_of(tensor: Tensor) -> Tensor:
 
 def with_hooks(tensor: Tensor, hooks: Any) -> Tensor:
     """Hooks are not saved since 0.4; what an old file has is kept as it stands."""
-    if hooks is not None and type(hooks) not in (dict, OrderedDict):
-        raise wrong("backward hooks must be a dict", hooks)
-    if hooks:
+    if not is_nothing(hooks):
         tensor._attributes = {**tensor.attributes, "_backward_hooks": hooks}
     return tensor
 
 
 def with_metadata(tensor: Tensor, metadata: Any) -> Tensor:
-    """The conj and neg bits (`torch._C._set_tensor_metadata`)."""
-    if not metadata:
+    """The conj and neg bits: a name that is there sets its bit, whatever it says.
+
+    Source: `setTensorMetadata`, torch/csrc/jit/serialization/pickler_helper.h.
+    """
+    if is_nothing(metadata):
         return tensor
-    if type(metadata) is not dict:
+    if not isinstance(metadata, dict):
         raise wrong("a tensor's metadata must be a dict", metadata)
     for name, value in metadata.items():
-        if name == "conj":
-            tensor._is_conj = as_flag(value, "conj")
-        elif name == "neg":
-            tensor._is_neg = as_flag(value, "neg")
-        else:
-            raise Malformed(f"unknown tensor metadata {quote(name)}", phase="rebuild")
-    if tensor._is_conj and DTYPES[tensor.dtype].kind != "complex":
+        if name not in ("conj", "neg"):
+            raise Unsupported(f"the tensor metadata {quote(name)}", phase="rebuild")
+        as_flag(value, name)
+    if "conj" in metadata and DTYPES[tensor.dtype].kind != "complex":
         raise Malformed(f"a conj bit on {tensor.dtype}", phase="rebuild")
+    tensor._is_conj = "conj" in metadata
+    tensor._is_neg = "neg" in metadata
     return tensor
 
 
 def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
     """A subclass's attributes, or the state its `__setstate__` would get."""
     attributes = machine.attributes(state)
+    plain = tensor.type in (TENSOR, PARAMETER)
     if attributes is not None:
+        taken = PROPERTIES.intersection(attributes) if plain else None
+        if taken:
+            raise Unsupported(
+                f"an attribute called {quote(min(taken))}, which every tensor has",
+                phase="rebuild",
+            )
         tensor._attributes = {**tensor.attributes, **attributes}
-    elif tensor.type in (TENSOR, PARAMETER):
+    elif plain:
         raise wrong("a tensor's attributes must be a dict", state)
     else:
         tensor._state = state
     return tensor
+
+
+#: What every tensor has: to set it is more than to keep an attribute, if torch
+#: allows it at all (`torch.Tensor.__mro__`, 2.13.0).
+PROPERTIES: Final = frozenset(
+    """
+    H T __class__ __cuda_array_interface__ __dict__ __weakref__ _backward_hooks _base
+    _cdata _grad _grad_fn _has_symbolic_sizes_strides _post_accumulate_grad_hooks
+    _python_dispatch _version data device dtype grad grad_dtype grad_fn imag is_cpu
+    is_cuda is_ipu is_leaf is_maia is_meta is_mkldnn is_mps is_mtia is_nested
+    is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu itemsize layout mH mT
+    name names nbytes ndim output_nr real requires_grad retains_grad shape volatile
+    """.split()
+)

@@ -1,0 +1,1 @@
+"""Benchmarks: how long reading takes, beside torch."""

@@ -1,0 +1,1 @@
+"""Every way from a checkpoint file to a description."""

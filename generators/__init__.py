@@ -1,0 +1,3 @@
+"""Real PyTorch writes checkpoints here. Everything below needs torch."""
+
+from __future__ import annotations

@@ -1,0 +1,153 @@
+"""Containers: zip archives, legacy streams, and what is neither to torch."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+
+from ..handmade import (
+    Piece,
+    Record,
+    archive,
+    call,
+    deflate,
+    dump,
+    floats,
+    legacy,
+    name,
+    storage,
+    tensor,
+    value,
+)
+from .registry import case
+
+DATA = floats(1.0, 2.0, 3.0, 4.0)
+
+
+def four(key: str = "0", numel: int = 4, location: str = "cpu") -> Piece:
+    return tensor(storage("FloatStorage", numel, key, location), (numel,))
+
+
+@case(".pkl")
+def plain_pickle() -> bytes:
+    """A plain pickle of a dict, which `pickle.dump` wrote."""
+    return pickle.dumps({"epoch": 3}, 2)
+
+
+@case(".pkl")
+def plain_pickle_of_tensor() -> bytes:
+    """A plain pickle of a tensor: `_load_from_bytes` of a legacy stream."""
+    inner = legacy(
+        storage("FloatStorage", 1, "0", "cpu", None), {"0": (1, floats(1.0))}
+    )
+    data = Piece(pickle.BINBYTES + struct.pack("<I", len(inner)) + inner)
+    return dump(
+        {"weight": tensor(call("torch.storage._load_from_bytes", data), (1,))}, 3
+    )
+
+
+@case(".distcp")
+def two_archives() -> bytes:
+    """Two archives in a row, as `torch.distributed.checkpoint` writes them."""
+    return archive({"epoch": 3}) + archive(four(), {"0": DATA})
+
+
+@case()
+def storages_of_1_4() -> bytes:
+    """An archive of torch 1.4, which keeps its storages under `tensors/`."""
+    return archive(four("94071"), records={"tensors/94071": DATA})
+
+
+@case(".safetensors")
+def named_safetensors() -> bytes:
+    """A zip archive whose file name ends with `.safetensors`."""
+    return archive(four(), {"0": DATA})
+
+
+@case()
+def torchscript_constants() -> bytes:
+    """A TorchScript archive with a constant."""
+    state = Piece(
+        name("__torch__.M")
+        + pickle.EMPTY_TUPLE
+        + pickle.NEWOBJ
+        + value({"training": False})
+        + pickle.BUILD
+    )
+    code = "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  def forward(self: __torch__.M) -> Tensor:\n    return CONSTANTS.c0\n"
+    return archive(
+        state,
+        records={
+            "constants.pkl": dump((four(),)),
+            "constants/0": DATA,
+            "code/__torch__.py": code.encode(),
+        },
+    )
+
+
+@case()
+def deflated() -> bytes:
+    """An archive whose storage is DEFLATEd, as a repacked one has it."""
+    return archive(four(), {"0": Record(DATA, deflate((DATA, 1)))})
+
+
+@case()
+def deflated_broken() -> bytes:
+    """An archive with a DEFLATEd storage whose stream breaks off."""
+    data = DATA * 64
+    return archive(four("0", 256), {"0": Record(data, deflate((data, 1))[:100])})
+
+
+@case()
+def record_longer() -> bytes:
+    """A storage of 4 elements whose record has the bytes of 5."""
+    return archive(four(), {"0": DATA + DATA[:4]})
+
+
+@case()
+def record_shorter() -> bytes:
+    """A storage of 4 elements whose record has the bytes of 3."""
+    return archive(four(), {"0": DATA[:12]})
+
+
+@case()
+def record_odd() -> bytes:
+    """A storage of 18 bytes under a tensor of float32, as torch itself saves it."""
+    return archive(four(), {"0": DATA + b"ab"})
+
+
+@case()
+def record_is_folder() -> bytes:
+    """A storage whose record has the attribute of a directory."""
+    return archive(four(), {"0": Record(DATA, folder=True)})
+
+
+@case()
+def legacy_storage_missing() -> bytes:
+    """A legacy stream whose list of keys does not name a storage that it uses."""
+    return legacy(tensor(storage("FloatStorage", 4, "0", "cpu", None), (4,)))
+
+
+@case()
+def legacy_storage_grows() -> bytes:
+    """A legacy stream with a tensor of 4 elements in a storage of 2."""
+    root = tensor(storage("FloatStorage", 2, "0", "cpu", None), (4,))
+    return legacy(root, {"0": (4, DATA)})
+
+
+@case()
+def big_endian_twice() -> bytes:
+    """A big-endian archive with two storages whose records share their bytes."""
+    root = [four("0"), four("1")]
+    data = struct.pack(">4f", 1.0, 2.0, 3.0, 4.0)
+    return archive(
+        root, {"0": data, "1": Record(data, like="data/0")}, byteorder="big"
+    )
+
+
+@case(".pkl")
+def plain_pickle_of_bare_tensor() -> bytes:
+    """A plain pickle of a tensor alone."""
+    inner = legacy(storage("FloatStorage", 1, "0", "cpu", None), {"0": (1, floats(1.0))})
+    data = Piece(pickle.BINBYTES + struct.pack("<I", len(inner)) + inner)
+    return dump(tensor(call("torch.storage._load_from_bytes", data), (1,)), 3)

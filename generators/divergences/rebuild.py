@@ -1,0 +1,262 @@
+"""Rebuild functions: what torch has dropped, does not check, or leaves unfilled."""
+
+from __future__ import annotations
+
+import struct
+
+from ..handmade import (
+    Piece,
+    archive,
+    build,
+    call,
+    floats,
+    legacy,
+    longs,
+    name,
+    new,
+    storage,
+    tensor,
+    untyped_tensor,
+)
+from .registry import case
+
+HOOKS = call("collections.OrderedDict")
+
+
+def layout(kind: str) -> Piece:
+    return call("torch.serialization._get_layout", f"torch.{kind}")
+
+
+def index_tensor(key: str, *size: int) -> Piece:
+    count = 1
+    for length in size:
+        count *= length
+    return tensor(storage("LongStorage", count, key), size)
+
+
+def float_tensor(key: str, *size: int) -> Piece:
+    count = 1
+    for length in size:
+        count *= length
+    return tensor(storage("FloatStorage", count, key), size)
+
+
+# ------------------------------------------------- functions that torch has dropped
+
+
+@case()
+def sparse_csr_of_1_13() -> bytes:
+    """A CSR tensor by `_rebuild_sparse_csr_tensor`, as torch 1.11 to 1.13 wrote it."""
+    parts = (index_tensor("0", 3), index_tensor("1", 2), float_tensor("2", 2), (2, 2))
+    root = call("torch._utils._rebuild_sparse_csr_tensor", layout("sparse_csr"), parts)
+    storages = {"0": longs(0, 1, 2), "1": longs(0, 1), "2": floats(1.0, 2.0)}
+    return archive(root, storages)
+
+
+@case()
+def qtensor_of_1_2() -> bytes:
+    """A quantized tensor by `_rebuild_qtensor` with the eight arguments of torch 1.2."""
+    return archive(
+        call(
+            "torch._utils._rebuild_qtensor",
+            *(storage("QInt8Storage", 2), 0, (2,), (1,), 0.5, 1, False, HOOKS),
+        ),
+        {"0": b"\x01\xff"},
+    )
+
+
+@case()
+def legacy_from_type_of_1_8() -> bytes:
+    """A legacy stream that calls `torch.tensor._rebuild_from_type` of torch 1.8."""
+    function = name("torch._utils._rebuild_tensor_v2")
+    args = (storage("FloatStorage", 1, "0", "cpu", None), 0, (1,), (1,), False, HOOKS)
+    root = call(
+        "torch.tensor._rebuild_from_type", function, name("torch.Tensor"), args, {}
+    )
+    return legacy(root, {"0": (1, floats(1.0))})
+
+
+@case()
+def mlc_tensor_of_1_10() -> bytes:
+    """A tensor by `_rebuild_mlc_tensor`, as torch 1.10 wrote those of MLC devices."""
+    dtype = build(
+        call("numpy.dtype", "u1", False, True), (3, "|", None, None, None, -1, -1, 0)
+    )
+    empty = call("numpy.core.multiarray._reconstruct", name("numpy.ndarray"), (0,), "b")
+    array = build(empty, (1, (1,), dtype, False, Piece(b"C\x01a")))
+    root = call(
+        "torch._utils._rebuild_mlc_tensor", array, name("torch.uint8"), "mlc:0", False
+    )
+    return archive(root)
+
+
+@case()
+def variable_of_0_3() -> bytes:
+    """BUILD of a tensor with three items, as Variables before torch 0.4 had."""
+    return archive(build(call("torch.Tensor"), (True, None, HOOKS)))
+
+
+@case()
+def legacy_untyped_storage() -> bytes:
+    """A legacy stream that holds an UntypedStorage, as torch itself saves it."""
+    return legacy(storage("UntypedStorage", 2, "0", "cpu", None), {"0": (2, b"ab")})
+
+
+@case()
+def legacy_uint16() -> bytes:
+    """A legacy stream that holds a tensor of uint16, as torch itself saves it."""
+    root = untyped_tensor(
+        storage("UntypedStorage", 2, "0", "cpu", None), (1,), "uint16"
+    )
+    return legacy(root, {"0": (2, b"ab")})
+
+
+# ----------------------------------------------------------------- byte order
+
+
+@case()
+def big_endian_uint16() -> bytes:
+    """A big-endian archive with a tensor of uint16: 1, 2."""
+    root = untyped_tensor(storage("UntypedStorage", 4), (2,), "uint16")
+    return archive(root, {"0": struct.pack(">2H", 1, 2)}, byteorder="big")
+
+
+@case()
+def big_endian_two_dtypes() -> bytes:
+    """A big-endian archive with one storage under tensors of uint16 and of uint32."""
+    one = storage("UntypedStorage", 4)
+    root = [untyped_tensor(one, (2,), "uint16"), untyped_tensor(one, (1,), "uint32")]
+    return archive(root, {"0": struct.pack(">I", 1)}, byteorder="big")
+
+
+# ------------------------------------------------------------- new constructors
+
+
+@case()
+def tensor_from_list() -> bytes:
+    """`torch.FloatTensor([1.0, 2.0])`."""
+    return archive(call("torch.FloatTensor", [1.0, 2.0]))
+
+
+@case()
+def sparse_from_two() -> bytes:
+    """`torch.sparse.FloatTensor(indices, values)`, without a size."""
+    root = call(
+        "torch.sparse.FloatTensor", index_tensor("0", 1, 1), float_tensor("1", 1)
+    )
+    return archive(root, {"0": longs(0), "1": floats(1.0)})
+
+
+@case()
+def new_tensor() -> bytes:
+    """`torch.FloatTensor(3)`: three elements that nothing fills."""
+    return archive(call("torch.FloatTensor", 3))
+
+
+@case()
+def new_storage() -> bytes:
+    """`torch.storage.UntypedStorage(16)`: 16 bytes that nothing fills."""
+    return archive(call("torch.storage.UntypedStorage", 16))
+
+
+@case()
+def new_typed_storage() -> bytes:
+    """`torch.storage.TypedStorage(4)`: four elements that nothing fills."""
+    return archive(call("torch.storage.TypedStorage", 4))
+
+
+@case()
+def new_array() -> bytes:
+    """A numpy array of 64 bytes that no BUILD fills."""
+    return archive(
+        call("numpy.core.multiarray._reconstruct", name("numpy.ndarray"), (2000,), "b")
+    )
+
+
+# --------------------------------------------------------------- not validated
+
+
+def sparse(
+    kind: str, first: tuple[int, ...], second: tuple[int, ...], *extra: object
+) -> bytes:
+    parts = (
+        index_tensor("0", len(first)),
+        index_tensor("1", len(second)),
+        float_tensor("2", 2, *extra),
+        (2, 2),
+    )
+    root = call("torch._utils._rebuild_sparse_tensor", layout(kind), parts)
+    count = 2
+    for length in extra:
+        count *= length
+    return archive(
+        root, {"0": longs(*first), "1": longs(*second), "2": floats(*range(count))}
+    )
+
+
+@case()
+def sparse_coo_index_outside() -> bytes:
+    """A COO tensor of size (2,) with the index 1000."""
+    parts = (index_tensor("0", 1, 1), float_tensor("1", 1), (2,), False)
+    root = call("torch._utils._rebuild_sparse_tensor", layout("sparse_coo"), parts)
+    return archive(root, {"0": longs(1000), "1": floats(1.0)})
+
+
+@case()
+def sparse_coo_not_coalesced() -> bytes:
+    """A COO tensor that says it is coalesced and repeats an index."""
+    parts = (index_tensor("0", 1, 2), float_tensor("1", 2), (2,), True)
+    root = call("torch._utils._rebuild_sparse_tensor", layout("sparse_coo"), parts)
+    return archive(root, {"0": longs(1, 1), "1": floats(1.0, 2.0)})
+
+
+@case()
+def sparse_csr_index_outside() -> bytes:
+    """A CSR tensor of size (2, 2) with the column 1000."""
+    return sparse("sparse_csr", (0, 1, 2), (0, 1000))
+
+
+@case()
+def sparse_csr_runs_outside() -> bytes:
+    """A CSR tensor whose rows run to 1000 with two values there."""
+    return sparse("sparse_csr", (0, 1, 1000), (0, 1))
+
+
+@case()
+def sparse_csc_index_outside() -> bytes:
+    """A CSC tensor of size (2, 2) with a negative row."""
+    return sparse("sparse_csc", (0, 1, 2), (0, -1))
+
+
+@case()
+def sparse_bsr_index_outside() -> bytes:
+    """A BSR tensor of 1x1 blocks and size (2, 2) with the column 2."""
+    return sparse("sparse_bsr", (0, 1, 2), (0, 2), 1, 1)
+
+
+@case()
+def sparse_bsc_unsorted() -> bytes:
+    """A BSC tensor of 1x1 blocks whose rows are not sorted."""
+    return sparse("sparse_bsc", (0, 2, 2), (1, 0), 1, 1)
+
+
+@case()
+def jagged_outside() -> bytes:
+    """A jagged tensor whose offsets lead beyond its values."""
+    kwargs = {
+        "values": float_tensor("0", 2, 1),
+        "offsets": index_tensor("1", 3),
+        "lengths": None,
+    }
+    root = call("torch.nested._internal.nested_tensor._rebuild_njt", kwargs)
+    return archive(root, {"0": floats(1, 2), "1": longs(0, 1, 1000)})
+
+
+@case()
+def device_tensor_converted() -> bytes:
+    """A device's tensor of float64 whose elements were kept as float32."""
+    root = call(
+        "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+        *(float_tensor("0", 1), name("torch.float64"), "cpu", False),
+    )
+    return archive(root, {"0": floats(1.0)})
