@@ -143,20 +143,20 @@ def show(rows: Sequence[Row], repeat: int) -> None:
     """The rows as a table for the terminal."""
     table = Table(
         title=f"load() beside torch.load(mmap=True), torch {torch.__version__}",
-        caption=f"medians of {repeat} turns each; the mark is a ratio of at most 1",
+        caption=f"ms, medians of {repeat} turns; the mark is a ratio of at most 1",
     )
     for column in ("file", "weights_only", "bytes"):
         table.add_column(column, no_wrap=True)
-    for column in ("ours, ms", "torch, ms", "ratio"):
-        table.add_column(column, justify="right")
+    for column in ("ours", "torch", "ratio"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("mark")
     for row in rows:
         table.add_row(
             row.file,
             str(row.weights_only),
-            "all read" if row.touched else "left alone",
-            f"{row.ours:.2f}",
-            f"{row.torch:.2f}",
+            "read" if row.touched else "left",
+            f"{row.ours:.1f}",
+            f"{row.torch:.1f}",
             f"{row.ratio:.2f}",
             "missed" if row.missed else "kept" if row.mark else "",
         )

@@ -75,7 +75,7 @@ class Sequence(Node, frozen=True, tag="sequence", omit_defaults=True):
     parts: dict[str, int] = {}
 
     #: Everything else that is a sequence here can change.
-    MUTABLE: ClassVar = frozenset({"list", "collections.deque"})
+    MUTABLE: ClassVar[frozenset[str]] = frozenset({"list", "collections.deque"})
 
     @property
     def identity(self) -> bool:

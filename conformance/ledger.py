@@ -8,15 +8,18 @@ diverges, or when something diverges that no row explains.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+import struct
 import sys
-from collections.abc import Iterable
+import zipfile
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 from conformance.check import ModeResult
+from conformance.parser import CheckpointError, Trace, load
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,10 +34,11 @@ class Row:
     """A known divergence.
 
     `torch`, `ours` and `why` are for people; `versions` are the releases of
-    torch in which it was seen. It explains a result whose mode is among
+    torch in which it was seen. The row explains a result whose mode is among
     `modes` and whose verdict is among `verdicts`, if torch's answer matches
     `torch_says`, ours matches `ours_says`, and every difference that is shown
-    matches `differs` (regular expressions, searched; empty ones always match).
+    matches `differs` (regular expressions, searched; empty ones always match),
+    and if all of `when` is true of the file (see `facts`).
     """
 
     id: str
@@ -48,10 +52,11 @@ class Row:
     torch_says: str = ""
     ours_says: str = ""
     differs: str = ""
+    when: tuple[str, ...] = ()
     link: str = ""
 
-    def explains(self, result: ModeResult) -> bool:
-        """Whether this row is the reason for that divergence."""
+    def matches(self, result: ModeResult) -> bool:
+        """Whether the result reads like this divergence, whatever the file is."""
         return (
             result.mode in self.modes
             and result.verdict.value in self.verdicts
@@ -62,30 +67,71 @@ class Row:
 
 
 @functools.cache
-def rows() -> tuple[Row, ...]:
-    """Every row, in the order of the file."""
+def rows() -> dict[str, Row]:
+    """Every row by its id, in the order of the file."""
     text = (resources.files("conformance") / DATA).read_text(encoding="utf-8")
-    return tuple(
-        Row(**{name: _frozen(value) for name, value in row.items()})
-        for row in tomllib.loads(text)["divergence"]
-    )
+    found: dict[str, Row] = {}
+    for table in tomllib.loads(text)["divergence"]:
+        row = Row(**{name: _frozen(value) for name, value in table.items()})
+        if row.id in found:
+            raise ValueError(f"two rows are called {row.id}")
+        found[row.id] = row
+    return found
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def explaining(result: ModeResult) -> list[str]:
+def explaining(file: str, result: ModeResult) -> list[str]:
     """The ids of all rows that explain a divergence; more than one is one too many."""
-    return [row.id for row in rows() if row.explains(result)]
+    found = [row for row in rows().values() if row.matches(result)]
+    if any(row.when for row in found):
+        known = facts(file)
+        found = [row for row in found if known.issuperset(row.when)]
+    return [row.id for row in found]
 
 
-def explain(_file: str, result: ModeResult) -> str | None:
+def explain(file: str, result: ModeResult) -> str | None:
     """The id of the row that explains a divergence, or `None`."""
-    return next(iter(explaining(result)), None)
+    return next(iter(explaining(file, result)), None)
 
 
-def unknown_cases(known: Iterable[str]) -> list[str]:
-    """Cases that rows name and nobody has."""
-    present = set(known)
-    return [case for row in rows() for case in row.cases if case not in present]
+def reason(name: str) -> str:
+    """In one line, why torch and we differ; empty for a row that is not there."""
+    row = rows().get(name)
+    return "" if row is None else row.why
+
+
+def facts(file: str) -> set[str]:
+    """What is true of a file, in the words that rows use.
+
+    Its containers (`legacy`, `pickle`, `torchscript`, ...), `big-endian`, the
+    full names of all that it calls; of a zip archive also `deflated` (a storage
+    is) and `shared record` (two records have the same bytes).
+    """
+    trace = Trace()
+    with contextlib.suppress(CheckpointError):
+        load(file, weights_only=False, trace=trace)
+    return {
+        *trace.containers,
+        *trace.calls,
+        f"{trace.byteorder}-endian",
+        *_zip_facts(file),
+    }
+
+
+def _zip_facts(file: str) -> set[str]:
+    # zipfile has an error of its own only for some of what may be wrong.
+    wrong = (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            records = archive.infolist()
+    except wrong:
+        return set()
+    found = set()
+    if any("/data/" in record.filename and record.compress_type for record in records):
+        found.add("deflated")
+    if len({record.header_offset for record in records}) < len(records):
+        found.add("shared record")
+    return found

@@ -377,7 +377,7 @@ def test_cycles_of_different_length_end() -> None:
 def test_deep_and_shared_trees() -> None:
     def tree(leaf: int) -> Any:
         deep: Any = (leaf,)
-        for _ in range(50_000):
+        for _ in range(20_000):
             deep = (deep,)
         dag: Any = (leaf,)
         for _ in range(100):
@@ -390,7 +390,8 @@ def test_deep_and_shared_trees() -> None:
     # Once at the bottom of each: a pair of nodes is compared once.
     assert len(found) == 2
     assert found[0].endswith("[0]" * 20)
-    assert time.perf_counter() - begin < 10
+    # Seconds even on a busy machine; 2**100 steps would take longer.
+    assert time.perf_counter() - begin < 60
 
 
 def test_a_scalar_is_its_type_and_text() -> None:

@@ -199,7 +199,8 @@ def test_a_shared_dag_costs_what_it_weighs() -> None:
 
 def test_members_of_a_set_have_one_order() -> None:
     members = [3, 20, 100, "b", "a", (2, 1), (1, 2), None]
-    one, other = describe(set(members)), describe(set(members[::-1]))
+    backwards = members[::-1]
+    one, other = describe(set(members)), describe(set(backwards))
     spelled = [
         [walk.spell(side, member) for member in node.members]
         for side in (one, other)

@@ -286,9 +286,28 @@ def _load_torchscript(path: str, trust: bool, options: dict[str, Any]) -> Any:
     options["pickle_module"] = _inert_pickle()
     with open(path, "rb") as file, _open_zip(file) as archive:
         record = torch.serialization._load(archive, **options)
+        constants = torch.serialization._load(
+            _Constants(archive), pickle_file="constants.pkl", **options
+        )
+    if constants and isinstance(record, Record):
+        record.kwargs["constants"] = constants
     if trust and isinstance(record, Record):
         return _Script(torch.jit.load(path, map_location="cpu")._c, record)
     return record
+
+
+class _Constants:
+    """An archive as the code's literals see it: their storages lie elsewhere."""
+
+    def __init__(self, archive: Any) -> None:
+        self._archive = archive
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._archive, name)
+
+    def get_storage_from_record(self, name: str, *args: Any) -> Any:
+        record = name.replace("data/", "constants/", 1)
+        return self._archive.get_storage_from_record(record, *args)
 
 
 class _Script:
@@ -308,6 +327,7 @@ class _Script:
             state = {name: self._value(name, value) for name, value in state.items()}
         return Object(
             type=escape(self.module.qualified_name),
+            kwargs=builder.pairs(self.record.kwargs.items()),
             state=None if state is None else builder.ref(state),
         )
 
@@ -369,7 +389,12 @@ def _record(value: Record, builder: Builder) -> AnyNode:
 
 def _reduced(value: Any, builder: Builder) -> AnyNode:
     """A live object, as it would pickle itself; runs its own code."""
-    reduced = value.__reduce_ex__(2)
+    try:
+        reduced = value.__reduce_ex__(2)
+    except Exception as error:
+        kind = values.full_name(type(value))
+        message = f"torch loads it, but a {kind} cannot say what it is made of"
+        raise TypeError(message) from error
     if isinstance(reduced, str):
         name = f"{type(value).__module__}.{reduced}"
         return Scalar(type="global", value=escape(name))

@@ -53,18 +53,17 @@ def _class_dtype(name: str) -> Any:
     if name == "numpy.record":
         return np.dtype(np.record)
     if module == "ml_dtypes":
-        kind = getattr(ml_dtypes, scalar, None) if scalar in _ML_DTYPES else None
+        kind: Any = _ML_DTYPES.get(scalar)
     else:
         kind = _NUMPY_SCALARS.get(scalar) if module == "numpy" else None
     return None if kind is None else np.dtype(kind)
 
 
-_ML_DTYPES: Final = frozenset(
-    name
-    for name in dir(ml_dtypes)
-    if isinstance(getattr(ml_dtypes, name), type)
-    and issubclass(getattr(ml_dtypes, name), np.generic)
-)
+_ML_DTYPES: Final = {
+    name: kind
+    for name, kind in vars(ml_dtypes).items()
+    if isinstance(kind, type) and issubclass(kind, np.generic)
+}
 _NUMPY_SCALARS: Final = {kind.__name__: kind for kind in np.sctypeDict.values()}
 
 
@@ -116,7 +115,7 @@ def set_dtype_state(machine: Unpickler, target: np.dtype[Any], state: Any) -> An
         raise Malformed("the state of a numpy dtype is a tuple", phase="rebuild")
     order, subdtype, names, fields = state[1:5]
     order = order.decode("latin-1") if type(order) is bytes else order
-    if type(state[0]) is not int or order not in ("<", ">", "|", "="):
+    if type(state[0]) is not int or type(order) is not str or order not in _ORDERS:
         raise Malformed("a numpy dtype of unknown byte order", phase="rebuild")
     try:
         found = _dtype_from_state(machine, target, state, subdtype, names, fields)
@@ -144,21 +143,25 @@ def _dtype_from_state(
         if not isinstance(base, np.dtype) or not _is_shape(shape):
             raise TypeError
         return np.dtype((base, shape))
+    if names is not None and type(names) is not tuple:
+        raise TypeError
     if fields is not None or names:
-        if type(names) is not tuple or type(fields) is not dict:
+        if names is None or type(fields) is not dict:
             raise TypeError
         machine.spend(len(names))
         size = state[5]
         if type(size) is not int or not 0 <= size < 1 << 31:
             raise ValueError
+        # Text before anything is hashed: a deep tuple would overflow the C stack.
+        spelled = [_field_name(name) for name in names]
         rows = [fields[name] for name in names]
         if not all(isinstance(row[0], np.dtype) for row in rows):
             raise TypeError
         spec = {
-            "names": [_field_name(name) for name in names],
+            "names": spelled,
             "formats": [row[0] for row in rows],
             "offsets": [row[1] for row in rows],
-            "titles": [row[2] if len(row) > 2 else None for row in rows],
+            "titles": [_field_name(row[2]) if len(row) > 2 else None for row in rows],
             "itemsize": size,
         }
         aligned = len(state) > 7 and type(state[7]) is int and bool(state[7] & 0x80)
@@ -169,13 +172,14 @@ def _dtype_from_state(
         # Dates carry their unit: ({}, (unit, number, denominator, event)).
         unit, number = state[8][1][:2]
         unit = unit.decode("ascii") if type(unit) is bytes else unit
-        if type(number) is not int or unit not in _UNITS:
+        if type(number) is not int or type(unit) is not str or unit not in _UNITS:
             raise ValueError
         scale = "" if unit == "generic" else f"[{number}{unit}]"
         return np.dtype(f"{target.kind}8{scale}")
     return target
 
 
+_ORDERS: Final = ("<", ">", "|", "=")
 _UNITS: Final = frozenset(
     ["generic", *"YMWDhms", "ms", "us", "\u03bcs", "ns", "ps", "fs", "as"]
 )
@@ -203,7 +207,7 @@ def reconstruct(machine: Unpickler, subtype: Any, shape: Any, code: Any) -> Any:
     """An empty array, which BUILD fills."""
     if not isinstance(subtype, Global) or subtype.name != "numpy.ndarray":
         return NotImplemented  # a subclass of its own
-    if shape not in ((0,), ()):
+    if not _is_shape(shape) or any(shape):
         raise Malformed("an array is rebuilt from nothing", phase="rebuild")
     return np.empty((0,), dtype=np.int8)
 
@@ -267,7 +271,11 @@ def scalar(machine: Unpickler, kind: Any, data: Any = b"") -> Any:
     machine.spend(len(data))
     if not data:
         return np.zeros((), kind)[()]
-    return np.ndarray((), kind, data)[()]
+    try:
+        return np.ndarray((), kind, data)[()]
+    except (ValueError, SystemError):
+        # Text of code points that Unicode does not have.
+        raise Malformed("numpy refuses the scalar", phase="rebuild") from None
 
 
 @CALLS.named("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")
@@ -277,7 +285,7 @@ def frombuffer(
     """Protocol 5: an array around a buffer of the pickle."""
     if type(data) not in (bytes, bytearray) or not isinstance(kind, np.dtype):
         raise Malformed("_frombuffer needs bytes and a dtype", phase="rebuild")
-    if not _is_shape(shape) or kind.hasobject or order not in ("C", "F", "K"):
+    if not _is_shape(shape) or kind.hasobject or not _is_order(order):
         raise Malformed("a numpy array of impossible shape", phase="rebuild")
     if math.prod(shape) * kind.itemsize != len(data):
         raise Malformed(
@@ -288,6 +296,10 @@ def frombuffer(
     if order == "K":
         return _permuted(data, kind, shape, axes)
     return np.ndarray(shape, kind, data, order=order)
+
+
+def _is_order(order: Any) -> bool:
+    return type(order) is str and order in ("C", "F", "K")
 
 
 def _permuted(data: Any, kind: np.dtype[Any], shape: Any, axes: Any) -> Any:

@@ -42,7 +42,7 @@ class DTypeInfo:
 
 def _numpy(name: str) -> np.dtype[np.generic]:
     """The numpy type of that name, from ml_dtypes where numpy has none."""
-    scalar = getattr(ml_dtypes, name, None)
+    scalar = vars(ml_dtypes).get(name)
     if scalar is None and name in ("complex32", "bcomplex32"):
         # ml_dtypes before 0.6 has no half-precision complex numbers.
         part = np.dtype(np.float16 if name == "complex32" else ml_dtypes.bfloat16)

@@ -38,6 +38,15 @@ _TENSOR_DTYPES: Final = {
 }
 
 
+def _cpp_storage(dtype: str) -> str:
+    """The storage class that C++ names where Python has none.
+
+    Only TorchScript and `torch::pickle_load` read these (c10/core/ScalarType.h).
+    """
+    name = dtype.replace("uint", "UInt").replace("complex32", "ComplexHalf")
+    return f"{name[0].upper()}{name[1:]}Storage"
+
+
 def _typed_globals() -> dict[str, tuple[str, str, str, DTypeInfo]]:
     rows: list[tuple[str, str, str, DTypeInfo]] = []
     for name, info in STORAGE_DTYPES.items():
@@ -52,6 +61,9 @@ def _typed_globals() -> dict[str, tuple[str, str, str, DTypeInfo]]:
             ]
     for module in ("torch.storage", "torch"):
         rows.append((module, "UntypedStorage", "untyped", DTYPES["uint8"]))
+    for info in DTYPES.values():
+        if info.storage is None:
+            rows.append(("torch", _cpp_storage(info.name), "storage", info))
     return {f"{module}.{name}": (module, name, role, info)
             for module, name, role, info in rows}  # fmt: skip
 

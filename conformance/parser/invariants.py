@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .dtypes import DTYPES
 from .errors import LimitExceeded, Malformed
 from .limits import Limits
-from .tensor import Tensor, extent
+from .tensor import Storage, Tensor, extent
 
 Shape = tuple[int, ...]
 Integers = npt.NDArray[np.int64]
@@ -52,15 +52,13 @@ def _integers(tensor: Tensor, limits: Limits, collapsible: int = 0) -> Integers 
         for number, (size, step) in enumerate(zip(tensor.shape, strides, strict=True))
     )
     once = Tensor(tensor.dtype, shape, strides, tensor.storage_offset, storage)
-    _examine(once, once.numel, limits)
+    _examine(storage, once.numel * DTYPES[tensor.dtype].itemsize, limits)
     return once.numpy()
 
 
-def _examine(tensor: Tensor, count: int, limits: Limits) -> None:
-    """Counts the looks at the elements in a storage against its size."""
-    storage = tensor.storage
-    assert storage is not None
-    storage.examined += count * DTYPES[tensor.dtype].itemsize
+def _examine(storage: Storage, nbytes: int, limits: Limits) -> None:
+    """Counts the looks at a storage against its size."""
+    storage.examined += nbytes
     if storage.examined > limits.copies_ratio * storage.nbytes:
         raise LimitExceeded(
             "the same indices are looked at too often (Limits.copies_ratio)",
@@ -92,9 +90,9 @@ def coo(indices: Tensor, shape: Shape, coalesced: bool, limits: Limits) -> None:
     index = _integers(indices, limits, collapsible=2)
     if index is None or index.size == 0:
         return
-    bounds = np.array(shape[: indices.shape[0]], dtype=np.uint64)
+    bounds = np.array(shape[: indices.shape[0]])
     _require(
-        bool((index >= 0).all() and (index.max(axis=1).astype(np.uint64) < bounds).all()),
+        bool((index >= 0).all() and (index.max(axis=1) < bounds).all()),
         "an index of a sparse tensor lies outside its size",
     )
     if coalesced:
@@ -171,7 +169,7 @@ def compressed(
     batch = len(compressed.shape) - 1
     starts = _integers(compressed, limits, collapsible=batch)
     index = _integers(plain, limits, collapsible=batch)
-    if starts is None or index is None:
+    if starts is None or index is None or plain.storage is None:
         return
     other = 1 - _compressed_axis(layout)
     block = values.shape[batch + 1 + other] if "bs" in layout else 1
@@ -196,7 +194,7 @@ def compressed(
         return
     batches = np.broadcast_shapes(starts.shape[:-1], index.shape[:-1])
     if batches != index.shape[:-1]:
-        _examine(plain, nnz * starts[..., 0].size, limits)
+        _examine(plain.storage, nnz * starts.nbytes, limits)
     starts = np.broadcast_to(starts, (*batches, starts.shape[-1]))
     rising = np.broadcast_to(np.diff(index, axis=-1) > 0, (*batches, nnz - 1))
     for batch_index in np.ndindex(batches):
@@ -258,7 +256,8 @@ def nested(
     ]
     if any(table is None for table in tables):
         return
-    for row, step, offset in zip(*(np.asarray(table).tolist() for table in tables), strict=True):
+    rows = (np.asarray(table).tolist() for table in tables)
+    for row, step, offset in zip(*rows, strict=True):
         _require(
             extent(row, step, offset) <= values.numel,
             "a component of a nested tensor lies outside its buffer",
@@ -296,9 +295,7 @@ def jagged(
         return
     room = values.shape[ragged - 1]
     _require(
-        bool(
-            ((starts >= 0) & (starts <= room)).all() and (np.diff(starts) >= 0).all()
-        ),
+        bool(((starts >= 0) & (starts <= room)).all() and (np.diff(starts) >= 0).all()),
         "the offsets of a jagged tensor lie outside its values",
     )
     if counts is not None:

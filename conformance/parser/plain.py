@@ -220,7 +220,7 @@ def _bytearray(machine: Unpickler, value: Any = b"", encoding: Any = None) -> An
             raise Malformed("a bytearray of negative size", phase="rebuild")
         if value > machine.end:
             raise LimitExceeded(
-                f"a bytearray of {value} zeros in a pickle of {machine.end} bytes",
+                f"a bytearray of more zeros than the pickle's {machine.end} bytes",
                 phase="rebuild",
             )
         machine.spend(value)

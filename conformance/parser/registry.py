@@ -35,14 +35,15 @@ class Call(NamedTuple):
         return self.function(machine, *args)
 
 
-def _count(least: int, most: int) -> str:
-    if least == most:
-        return f"{least} argument{'' if least == 1 else 's'}"
-    return f"{least} to {most} arguments"
-
-
 #: More arguments than any file has; for functions of ours that take `*args`.
 ANY = 1 << 62
+
+
+def _count(least: int, most: int) -> str:
+    if least != most < ANY:
+        return f"{least} to {most} arguments"
+    number = f"{least} argument{'' if least == 1 else 's'}"
+    return number if least == most else f"at least {number}"
 
 
 class Table(dict[str, Call]):

@@ -8,15 +8,14 @@ object.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from .dtypes import DTYPES
-from .errors import Malformed, Uninitialised, Unsupported
+from .dtypes import DTYPES, DTypeInfo
+from .errors import LimitExceeded, Malformed, Uninitialised, Unsupported
 
 #: Where a storage's bytes come from: at hand, fetched on first use, or (with
 #: no bytes at all, as on torch's `meta` device) from nowhere.
@@ -41,6 +40,7 @@ class Storage:
         "_source",
         "_swap",
         "dtype",
+        "examined",
         "key",
         "location",
         "nbytes",
@@ -61,6 +61,8 @@ class Storage:
         self.location = location
         self.key = key
         self._source: Source = source
+        #: How many of its bytes checks have read, some of them again and again.
+        self.examined = 0
         # Bytes in a unit whose order is to be turned round; 1 is none, and
         # negative a unit that a rebuild function, not the storage, knew.
         self._swap = swap
@@ -274,10 +276,11 @@ class Tensor:
         """The elements as a numpy array, without copying where numpy can say it.
 
         bfloat16 and float8 come as ml_dtypes types; quantized tensors give
-        their integers (as `int_repr()` does), packed ones unpacked to a byte
-        each; conj and neg bits are resolved in a copy. The array is read-only
-        when it shows the file's own bytes. Raises `Unsupported` for sparse and
-        nested tensors (see `parts`) and `Uninitialised` for meta tensors.
+        their integers, packed ones unpacked to a byte each; conj and neg bits
+        are resolved in a copy. The array is read-only when it shows the file's
+        own bytes. Raises `Unsupported` for sparse and nested tensors (see
+        `parts`), for shapes that numpy cannot say and for what torch cannot
+        negate, `Uninitialised` for meta tensors.
         """
         info = DTYPES[self._dtype]
         if self._layout != "strided" or self._stride is None:
@@ -290,39 +293,38 @@ class Tensor:
                 f"a {self._device} tensor of {self._type} holds no elements",
                 phase="rebuild",
             )
-        data = self._storage.data
+        data, offset = self._storage.data, self._storage_offset
         if info.per_byte > 1:
-            return self._unpacked(data, info.per_byte)
-        if 0 in self._shape:
-            return np.empty(_rank_checked(self._shape), dtype=info.numpy)
-        array: npt.NDArray[Any] = np.ndarray(
-            _rank_checked(self._shape),
-            dtype=info.numpy,
-            buffer=data,
-            offset=self._storage_offset * info.itemsize,
-            strides=[step * info.itemsize for step in self._stride],
-        )
-        if self._is_conj:
-            array = _conjugated(array)
-        if self._is_neg:
-            array = -array
+            needed = extent(self._shape, self._stride, offset)
+            data, offset = _unpacked(data, offset, needed, info.per_byte)
+        # Where nothing follows, a stride may be anything.
+        strides = [
+            step * info.itemsize if size > 1 else 0
+            for size, step in zip(self._shape, self._stride, strict=True)
+        ]
+        try:
+            if 0 in self._shape:
+                return np.empty(self._shape, info.numpy)
+            array: npt.NDArray[Any] = np.ndarray(
+                self._shape, info.numpy, data, offset * info.itemsize, strides
+            )
+        except ValueError:
+            raise Unsupported(
+                f"numpy has no array of {len(self._shape)} dimensions with "
+                f"{self.numel} elements",
+                phase="rebuild",
+            ) from None
+        if self._is_conj or self._is_neg:
+            array = _resolved(array, info, conj=self._is_conj, neg=self._is_neg)
         return array
-
-    def _unpacked(self, data: memoryview, per_byte: int) -> npt.NDArray[Any]:
-        """Elements of a few bits each, the first in the low bits of a byte."""
-        bits = 8 // per_byte
-        packed = np.frombuffer(data, dtype=np.uint8)[self._storage_offset // per_byte :]
-        packed = packed[: -(-self.numel // per_byte)]
-        shifts = np.arange(0, 8, bits, dtype=np.uint8)
-        elements = ((packed[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)
-        return elements[: self.numel].reshape(_rank_checked(self._shape))
 
     def tobytes(self) -> bytes:
         """The logical elements, row-major, little-endian."""
         array = self.numpy()
-        if sys.byteorder == "big" and array.dtype.isnative:
-            array = array.astype(array.dtype.newbyteorder("<"))
-        return array.tobytes()
+        try:
+            return array.tobytes()
+        except MemoryError:
+            raise _too_large(array) from None
 
     def __repr__(self) -> str:
         name = self._type.rpartition(".")[2]
@@ -331,22 +333,61 @@ class Tensor:
         )
 
 
-def _rank_checked(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if len(shape) > 64:
-        raise Unsupported(
-            f"numpy has at most 64 dimensions, not {len(shape)}", phase="rebuild"
-        )
-    return shape
+def _unpacked(
+    data: memoryview, start: int, stop: int, per_byte: int
+) -> tuple[memoryview, int]:
+    """A byte for each element of a few bits, and which of them `start` is.
+
+    The first element of a byte is in its low bits. torch counts the storage
+    offset in elements where it checks it, and in bytes where it reads.
+    """
+    first = start // per_byte
+    packed = np.frombuffer(data, np.uint8)[first : -(-stop // per_byte)]
+    bits = 8 // per_byte
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    elements = ((packed[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)
+    return elements.data, start - first * per_byte
 
 
-def _conjugated(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The conjugate, exact to the bit, also for half-precision complex."""
-    out = np.array(array, order="C")
-    half = np.dtype(f"u{out.dtype.itemsize // 2}")
-    parts = out.reshape(-1).view(half)
-    # Only the sign of the imaginary part turns, as in torch's conj().
-    parts[1::2] ^= half.type(1 << (8 * half.itemsize - 1))
+def _resolved(
+    array: npt.NDArray[Any], info: DTypeInfo, *, conj: bool, neg: bool
+) -> npt.NDArray[Any]:
+    """The numbers that the conj and neg bits make of the stored ones.
+
+    Signs are turned, and nothing else, also of zeros and NaNs.
+    """
+    if neg and info.name not in _NEGATED:
+        raise Unsupported(f"a neg bit on {info.name}", phase="rebuild")
+    try:
+        out = np.array(array, order="C")
+    except MemoryError:
+        raise _too_large(array) from None
+    if info.kind == "int":
+        np.negative(out, out=out)
+        return out
+    unit = np.dtype(f"<u{info.swap}")
+    sign = unit.type(1 << (8 * unit.itemsize - 1))
+    parts = out.reshape(-1).view(unit)
+    if neg:
+        parts ^= sign
+    if conj:
+        parts[1::2] ^= sign
     return out
+
+
+#: What torch can negate (2.13.0, on a CPU); it sets the bit on anything.
+_NEGATED: Final = frozenset(
+    """
+    float64 float32 float16 bfloat16 complex128 complex64 complex32 bcomplex32
+    int64 int32 int16 int8 uint8
+    """.split()
+)
+
+
+def _too_large(array: npt.NDArray[Any]) -> LimitExceeded:
+    return LimitExceeded(
+        f"{array.nbytes} bytes of elements, more than fit into memory", phase="rebuild"
+    )
 
 
 def extent(shape: Iterable[int], stride: Iterable[int], storage_offset: int) -> int:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from conformance.check import FileResult, ModeResult, Verdict
 from conformance.inspection import Failure, Foreign, Inspection, Row
+from conformance.ledger import reason
 
 #: Where output is no terminal and nobody says how wide: room for one row a line.
 PIPE_WIDTH: Final = 160
@@ -365,7 +366,7 @@ def _said(results: list[ModeResult]) -> Iterator[tuple[str, str]]:
     """What the readers said instead of loading, and the ledger of it."""
     for result in results:
         if result.row is not None:
-            yield "ledger", result.row
+            yield "ledger", f"{result.row}: {reason(result.row)}"
     for result in results:
         if result.ours is not None:
             yield "ours", result.ours

@@ -28,6 +28,14 @@ def four(key: str = "0", numel: int = 4, location: str = "cpu") -> Piece:
     return tensor(storage("FloatStorage", numel, key, location), (numel,))
 
 
+def pickled_tensor() -> Piece:
+    """A tensor as `pickle.dump` writes it: its storage is a legacy stream."""
+    one = storage("FloatStorage", 1, "0", "cpu", None)
+    inner = legacy(one, {"0": (1, floats(1.0))})
+    data = Piece(pickle.BINBYTES + struct.pack("<I", len(inner)) + inner)
+    return tensor(call("torch.storage._load_from_bytes", data), (1,))
+
+
 @case(".pkl")
 def plain_pickle() -> bytes:
     """A plain pickle of a dict, which `pickle.dump` wrote."""
@@ -37,13 +45,13 @@ def plain_pickle() -> bytes:
 @case(".pkl")
 def plain_pickle_of_tensor() -> bytes:
     """A plain pickle of a tensor: `_load_from_bytes` of a legacy stream."""
-    inner = legacy(
-        storage("FloatStorage", 1, "0", "cpu", None), {"0": (1, floats(1.0))}
-    )
-    data = Piece(pickle.BINBYTES + struct.pack("<I", len(inner)) + inner)
-    return dump(
-        {"weight": tensor(call("torch.storage._load_from_bytes", data), (1,))}, 3
-    )
+    return dump({"weight": pickled_tensor()}, 3)
+
+
+@case(".pkl")
+def plain_pickle_of_bare_tensor() -> bytes:
+    """A plain pickle of a tensor alone."""
+    return dump(pickled_tensor(), 3)
 
 
 @case(".distcp")
@@ -74,7 +82,14 @@ def torchscript_constants() -> bytes:
         + value({"training": False})
         + pickle.BUILD
     )
-    code = "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  def forward(self: __torch__.M) -> Tensor:\n    return CONSTANTS.c0\n"
+    code = """\
+class M(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  def forward(self: __torch__.M) -> Tensor:
+    return CONSTANTS.c0
+"""
     return archive(
         state,
         records={
@@ -89,6 +104,14 @@ def torchscript_constants() -> bytes:
 def deflated() -> bytes:
     """An archive whose storage is DEFLATEd, as a repacked one has it."""
     return archive(four(), {"0": Record(DATA, deflate((DATA, 1)))})
+
+
+@case()
+def deflated_zeros() -> bytes:
+    """An archive whose only storage is DEFLATEd, and much smaller for it."""
+    data = bytes(16_384)
+    packed = deflate((b"\0", len(data)))
+    return archive(four("0", len(data) // 4), {"0": Record(data, packed)})
 
 
 @case()
@@ -140,14 +163,4 @@ def big_endian_twice() -> bytes:
     """A big-endian archive with two storages whose records share their bytes."""
     root = [four("0"), four("1")]
     data = struct.pack(">4f", 1.0, 2.0, 3.0, 4.0)
-    return archive(
-        root, {"0": data, "1": Record(data, like="data/0")}, byteorder="big"
-    )
-
-
-@case(".pkl")
-def plain_pickle_of_bare_tensor() -> bytes:
-    """A plain pickle of a tensor alone."""
-    inner = legacy(storage("FloatStorage", 1, "0", "cpu", None), {"0": (1, floats(1.0))})
-    data = Piece(pickle.BINBYTES + struct.pack("<I", len(inner)) + inner)
-    return dump(tensor(call("torch.storage._load_from_bytes", data), (1,)), 3)
+    return archive(root, {"0": data, "1": Record(data, like="data/0")}, byteorder="big")

@@ -13,8 +13,6 @@ from ..handmade import (
     deflate,
     legacy,
     name,
-    storage,
-    tensor,
     value,
 )
 from .registry import case
@@ -101,13 +99,10 @@ def float_of_many_digits() -> bytes:
 
 
 @case()
-def indices_overlap() -> bytes:
-    """A COO tensor with a million indices in a storage of one element."""
-    count = 1_000_000
-    indices = tensor(storage("LongStorage", 1), (1, count), (0, 0))
-    values = tensor(storage("FloatStorage", 1, "1"), (count,), (0,))
-    layout = call("torch.serialization._get_layout", "torch.sparse_coo")
-    root = call(
-        "torch._utils._rebuild_sparse_tensor", layout, (indices, values, (2,), False)
-    )
-    return archive(root, {"0": bytes(8), "1": bytes(4)})
+def deques_deep() -> bytes:
+    """A chain of 600 deques, one in the other."""
+    callee = b"\x80\x02ccollections\ndeque\nq\x00)R"
+    # Each is made empty, and appended to the one before.
+    parts = ((callee, 1), (b"h\x00)R", 600), (b"a", 600), (b".", 1))
+    size = sum(len(text) * count for text, count in parts)
+    return archive(Record(bytes(size), deflate(*parts)))

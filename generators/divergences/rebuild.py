@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 from ..handmade import (
@@ -13,7 +14,6 @@ from ..handmade import (
     legacy,
     longs,
     name,
-    new,
     storage,
     tensor,
     untyped_tensor,
@@ -28,17 +28,11 @@ def layout(kind: str) -> Piece:
 
 
 def index_tensor(key: str, *size: int) -> Piece:
-    count = 1
-    for length in size:
-        count *= length
-    return tensor(storage("LongStorage", count, key), size)
+    return tensor(storage("LongStorage", math.prod(size), key), size)
 
 
 def float_tensor(key: str, *size: int) -> Piece:
-    count = 1
-    for length in size:
-        count *= length
-    return tensor(storage("FloatStorage", count, key), size)
+    return tensor(storage("FloatStorage", math.prod(size), key), size)
 
 
 # ------------------------------------------------- functions that torch has dropped
@@ -55,7 +49,7 @@ def sparse_csr_of_1_13() -> bytes:
 
 @case()
 def qtensor_of_1_2() -> bytes:
-    """A quantized tensor by `_rebuild_qtensor` with the eight arguments of torch 1.2."""
+    """A quantized tensor by `_rebuild_qtensor` with the arguments of torch 1.2."""
     return archive(
         call(
             "torch._utils._rebuild_qtensor",
@@ -177,21 +171,18 @@ def new_array() -> bytes:
 
 
 def sparse(
-    kind: str, first: tuple[int, ...], second: tuple[int, ...], *extra: object
+    kind: str, compressed: tuple[int, ...], plain: tuple[int, ...], *block: int
 ) -> bytes:
+    """A tensor of size (2, 2) with two values, which are blocks in some layouts."""
     parts = (
-        index_tensor("0", len(first)),
-        index_tensor("1", len(second)),
-        float_tensor("2", 2, *extra),
+        index_tensor("0", len(compressed)),
+        index_tensor("1", len(plain)),
+        float_tensor("2", 2, *block),
         (2, 2),
     )
     root = call("torch._utils._rebuild_sparse_tensor", layout(kind), parts)
-    count = 2
-    for length in extra:
-        count *= length
-    return archive(
-        root, {"0": longs(*first), "1": longs(*second), "2": floats(*range(count))}
-    )
+    storages = {"0": longs(*compressed), "1": longs(*plain), "2": floats(1.0, 2.0)}
+    return archive(root, storages)
 
 
 @case()
@@ -258,5 +249,53 @@ def device_tensor_converted() -> bytes:
     root = call(
         "torch._utils._rebuild_device_tensor_from_cpu_tensor",
         *(float_tensor("0", 1), name("torch.float64"), "cpu", False),
+    )
+    return archive(root, {"0": floats(1.0)})
+
+
+@case()
+def attribute_taken() -> bytes:
+    """A tensor whose state sets `requires_grad`, which is no attribute of its own."""
+    function = name("torch._utils._rebuild_tensor_v2")
+    args = (storage("FloatStorage", 1), 0, (1,), (1,), False, HOOKS)
+    root = call(
+        "torch._tensor._rebuild_from_type_v2",
+        *(function, name("torch.Tensor"), args, {"requires_grad": True}),
+    )
+    return archive(root, {"0": floats(1.0)})
+
+
+@case()
+def sparse_values_conj() -> bytes:
+    """A COO tensor of complex64 whose values have the conj bit."""
+    values = call(
+        "torch._utils._rebuild_tensor_v2",
+        *(storage("ComplexFloatStorage", 1, "1"), 0, (1,), (1,), False, HOOKS),
+        {"conj": True},
+    )
+    parts = (index_tensor("0", 1, 1), values, (2,), True)
+    root = call("torch._utils._rebuild_sparse_tensor", layout("sparse_coo"), parts)
+    return archive(root, {"0": longs(1), "1": floats(1.0, 2.0)})
+
+
+@case()
+def qtensor_scales_mixed() -> bytes:
+    """A quantized tensor with scales of float32 and zero points of int64."""
+    scheme = (
+        name("torch.per_channel_affine"), float_tensor("1", 1), index_tensor("2", 1), 0
+    )  # fmt: skip
+    root = call(
+        "torch._utils._rebuild_qtensor",
+        *(storage("QInt8Storage", 1), 0, (1,), (1,), scheme, False, HOOKS),
+    )
+    return archive(root, {"0": b"\x01", "1": floats(0.1), "2": longs(3)})
+
+
+@case()
+def metadata_unknown() -> bytes:
+    """A tensor whose metadata has a name that no torch writes."""
+    root = call(
+        "torch._utils._rebuild_tensor_v2",
+        *(storage("FloatStorage", 1), 0, (1,), (1,), False, HOOKS, {"new": True}),
     )
     return archive(root, {"0": floats(1.0)})

@@ -58,7 +58,13 @@ def tensor_of(whole: Any, *chunks: tuple[Any, Any]) -> New:
     ]
     properties = New(
         f"{_METADATA}.TensorProperties",
-        state=(Name("torch.float32"), Name("torch.strided"), False, None, False),
+        state=(
+            Name("torch.float32"),
+            Call("torch.serialization._get_layout", "torch.strided"),
+            False,
+            Call(f"{_METADATA}._MEM_FORMAT_ENCODING", 0),
+            False,
+        ),
     )
     return New(
         f"{_METADATA}.TensorStorageMetadata",

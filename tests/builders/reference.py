@@ -7,6 +7,7 @@ our inert objects do. `facts` says of both answers the same, to the bit.
 
 from __future__ import annotations
 
+import codecs
 import datetime
 import io
 import pathlib
@@ -15,6 +16,7 @@ import struct
 from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
+from conformance.parser.globals import full_name
 from conformance.parser.values import Global, Object
 from tests.builders.machine import persistent_load
 
@@ -24,8 +26,8 @@ class Kept:
 
     name = ""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Kept:
-        made = object.__new__(cls)
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made: Kept = object.__new__(cls)
         made.callee = cls
         made.args, made.kwargs = args, kwargs
         made.state = None
@@ -40,7 +42,7 @@ class Kept:
     dictitems: list[tuple[Any, Any]]
 
     def __call__(self, *args: Any) -> Kept:
-        made = Kept.__new__(Kept, *args)
+        made: Kept = Kept.__new__(Kept, *args)
         made.callee = self
         return made
 
@@ -64,9 +66,10 @@ PLAIN: dict[str, Any] = {
         *(Counter, OrderedDict, defaultdict, deque),
         *(datetime.date, datetime.time, datetime.datetime),
         *(datetime.timedelta, datetime.timezone),
-        *(pathlib.PurePosixPath, pathlib.PureWindowsPath, pathlib.PosixPath),
+        *(pathlib.PurePosixPath, pathlib.PureWindowsPath, type(pathlib.Path())),
     )
 }
+PLAIN["_codecs.encode"] = codecs.encode
 
 
 class _Reference(pickle.Unpickler):
@@ -75,7 +78,7 @@ class _Reference(pickle.Unpickler):
         self.kept: dict[str, type[Kept]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
+        full = full_name(module, name)
         if full in PLAIN:
             return PLAIN[full]
         return self.kept.setdefault(full, type("Kept", (Kept,), {"name": full}))
@@ -85,7 +88,7 @@ class _Reference(pickle.Unpickler):
 
 
 def reference(data: bytes, encoding: str = "utf-8") -> Any:
-    """What C pickle makes of it, with Python 2's names left as they are."""
+    """What C pickle makes of it; Python 2's names are known in every protocol."""
     return _Reference(data, encoding).load()
 
 

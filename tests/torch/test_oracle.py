@@ -545,8 +545,8 @@ def test_twenty_thousand_tensors(save: Save) -> None:
     text = to_json(description)
     assert compare(from_json(text), description).equal
     assert len(description.storages) == 20_000
-    # About a second; a loaded machine is given time.
-    assert time.perf_counter() - begin < 10
+    # About a second; a busy machine is given time.
+    assert time.perf_counter() - begin < 30
 
 
 # --------------------------------------------------------------- in its process

@@ -104,4 +104,6 @@ def check_count(shape: tuple[int, ...]) -> None:
 
 def short(numbers: tuple[int, ...]) -> str:
     """A size or stride for a message."""
-    return str(numbers) if len(numbers) <= 8 else f"of {len(numbers)} dimensions"
+    if len(numbers) > 8 or any(number.bit_length() > 64 for number in numbers):
+        return f"of {len(numbers)} dimensions"
+    return str(numbers)

@@ -63,7 +63,7 @@ def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
         raise wrong("the cache of a jagged tensor must be a dict", cache)
     ragged = as_int(ragged, "the ragged dimension")
     checked = (
-        part_of(values, "the values of a jagged tensor"),
+        part_of(values, "the values of a jagged tensor", bits=True),
         part_of(offsets, "the offsets of a jagged tensor"),
         None if lengths is None else part_of(lengths, "the lengths of a jagged tensor"),
         ragged,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import invariants
+from ..dtypes import DTYPES
 from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Tensor
 from ..values import Layout
-from .checks import as_flag, as_ints, as_tensor, wrong
+from .checks import as_flag, as_grad, as_ints, as_tensor, wrong
 from .views import part_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ COMPRESSED: Final = {
 
 
 @CALLS.named("torch._utils._rebuild_sparse_tensor")
-def _rebuild_sparse_tensor(machine: Unpickler, layout: Any, data: Any) -> Tensor:
+def _rebuild_sparse_tensor(
+    machine: Unpickler, layout: Any, data: Any, *more: Any
+) -> Tensor:
+    if more:
+        return _from_cpp(machine, layout, data, *more)
     if type(layout) is not Layout:
         raise wrong("a layout is expected", layout)
     if type(data) not in (tuple, list):
@@ -47,6 +52,29 @@ def _rebuild_sparse_csr_tensor(machine: Unpickler, layout: Any, data: Any) -> Te
     if type(layout) is not Layout or layout.name not in COMPRESSED:
         raise wrong("a compressed sparse layout is expected", layout)
     return _rebuild_sparse_tensor(machine, layout, data)
+
+
+#: The layouts that C++ can write, as the numbers of `c10::Layout`.
+_CPP_LAYOUTS: Final = {1: "sparse_coo", 2: "sparse_csr"}
+
+
+def _from_cpp(machine: Unpickler, layout: Any, size: Any, *more: Any) -> Tensor:
+    """`(layout, size, requires_grad, *parts, hooks)`: TorchScript and
+    `torch::pickle_save` write this, and only C++ reads it
+    (torch/csrc/jit/serialization/pickler.cpp).
+    """
+    name = _CPP_LAYOUTS.get(layout) if type(layout) is int else None
+    requires_grad, parts = more[0], more[1:-1]
+    if name == "sparse_coo" and len(parts) == 2:
+        tensor = _coo(machine, *parts, size)
+    elif name == "sparse_csr" and len(parts) == 3:
+        tensor = _compressed(machine, name, *parts, size)
+    else:
+        raise Malformed(
+            f"a sparse tensor of C++ made of {len(parts)} parts", phase="rebuild"
+        )
+    tensor._requires_grad = as_grad(requires_grad, DTYPES[tensor.dtype])
+    return tensor
 
 
 def _coo(

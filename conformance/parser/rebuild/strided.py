@@ -81,9 +81,10 @@ def empty(info: DTypeInfo) -> Tensor:
 
 def legacy_tensor(info: DTypeInfo, args: tuple[Any, ...]) -> Tensor:
     """`torch.FloatTensor(...)`, before 1.0; BUILD then gives it a storage."""
-    if not args or args == (0,):
+    sizes = all(type(size) is int for size in args)
+    if sizes and args in ((), (0,)):
         return empty(info)
-    if all(type(size) is int for size in args):
+    if sizes:
         raise Uninitialised(
             f"a new tensor of size {short(args)}, which nothing fills", phase="rebuild"
         )

@@ -87,14 +87,17 @@ def from_array(array: np.ndarray[Any, Any], dtype: str) -> Tensor:
     return Tensor(dtype, array.shape, contiguous(array.shape), 0, storage)
 
 
-def part_of(value: Any, what: str) -> Tensor:
-    """A tensor with elements, for others to be made of: whatever class it had."""
+def part_of(value: Any, what: str, *, bits: bool = False) -> Tensor:
+    """A tensor with elements, for others to be made of: whatever class it had.
+
+    `bits` says whether it may have a conj or neg bit.
+    """
     tensor = as_tensor(value, what)
     if tensor.layout != "strided" or tensor.storage is None:
         raise Malformed(f"{what} must be strided", phase="rebuild")
     if DTYPES[tensor.dtype].kind == "quantized":
         raise Malformed(f"{what} cannot be {tensor.dtype}", phase="rebuild")
-    if tensor.is_conj or tensor.is_neg:
+    if not bits and (tensor.is_conj or tensor.is_neg):
         raise Unsupported(f"{what} with a conj or neg bit", phase="rebuild")
     plain = copy_of(tensor)
     plain._type = TENSOR
@@ -170,8 +173,8 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
 #: allows it at all (`torch.Tensor.__mro__`, 2.13.0).
 PROPERTIES: Final = frozenset(
     """
-    H T __class__ __cuda_array_interface__ __dict__ __weakref__ _backward_hooks _base
-    _cdata _grad _grad_fn _has_symbolic_sizes_strides _post_accumulate_grad_hooks
+    H T __class__ __cuda_array_interface__ __dict__ __weakref__ _base _cdata
+    _grad _grad_fn _has_symbolic_sizes_strides _post_accumulate_grad_hooks
     _python_dispatch _version data device dtype grad grad_dtype grad_fn imag is_cpu
     is_cuda is_ipu is_leaf is_maia is_meta is_mkldnn is_mps is_mtia is_nested
     is_quantized is_sparse is_sparse_csr is_vulkan is_xla is_xpu itemsize layout mH mT

@@ -1,0 +1,150 @@
+"""The ledger without torch: its form, its cases, and our half of each row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conformance import ledger
+from conformance.check import AGREEMENT, ModeResult, Verdict
+from conformance.compare import Difference
+from conformance.ledger import Row
+from conformance.loaders import ours
+from conformance.loaders.reference import MODES
+from conformance.parser import CheckpointError
+
+CASES = Path(__file__).parents[1] / "corpus" / "divergences"
+ROWS = list(ledger.rows().values())
+
+#: What our reader must have done for each of these verdicts.
+WE_LOAD = {Verdict.ONLY_OURS, Verdict.DIFFER}
+WE_REFUSE = {Verdict.ONLY_TORCH}
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+
+
+@every_row
+def test_a_row_says_everything(row: Row) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row.id)
+    for text in (row.torch, row.ours, row.why, row.versions):
+        assert text.strip() == text != ""
+    assert "\n" not in row.why
+    # As long as a terminal shows in one line, with the id before it.
+    assert len(row.why) < 100
+    assert row.link == "" or row.link.startswith("https://")
+
+
+@every_row
+def test_a_row_names_modes_verdicts_and_cases(row: Row) -> None:
+    assert row.modes
+    assert set(row.modes) <= {str(mode) for mode in MODES}
+    assert row.verdicts
+    assert {Verdict(verdict) for verdict in row.verdicts}.isdisjoint(AGREEMENT)
+    assert row.cases
+    for values in (row.modes, row.verdicts, row.cases, row.when):
+        assert len(set(values)) == len(values)
+
+
+@every_row
+def test_a_row_knows_its_divergence_by_words(row: Row) -> None:
+    """Without them it would hide whatever else goes wrong."""
+    for pattern in (row.torch_says, row.ours_says, row.differs):
+        re.compile(pattern)
+    if Verdict.ONLY_OURS in row.verdicts:
+        assert row.torch_says
+    if Verdict.DIFFER in row.verdicts:
+        assert row.differs
+    if not WE_LOAD.intersection(row.verdicts):
+        assert row.ours_says
+
+
+def test_every_case_is_there_and_every_file_is_a_case() -> None:
+    cases = {case for row in ROWS for case in row.cases}
+    files = {path.name for path in CASES.iterdir()} - {"README.md"}
+    assert cases == files
+    assert all((CASES / file).stat().st_size < 4096 for file in files)
+
+
+@pytest.mark.parametrize(
+    ("row", "case"),
+    [(row, case) for row in ROWS for case in row.cases],
+    ids=[f"{row.id}-{case}" for row in ROWS for case in row.cases],
+)
+def test_our_reader_does_what_the_row_says(row: Row, case: str) -> None:
+    """In each mode that differs by `weights_only`, unless another row has it."""
+    done = {_does(row, case, mode.weights_only) for mode in MODES
+            if str(mode) in row.modes}  # fmt: skip
+    assert True in done
+
+
+def _does(row: Row, case: str, weights_only: bool) -> bool:
+    verdicts = {Verdict(verdict) for verdict in row.verdicts}
+    try:
+        ours.load(CASES / case, weights_only=weights_only)
+    except CheckpointError as error:
+        refused = bool(verdicts - WE_LOAD)
+        return refused and bool(re.search(row.ours_says, str(error)))
+    return bool(verdicts - WE_REFUSE) and bool(re.search(row.ours_says, ""))
+
+
+# ------------------------------------------------------------- how rows are found
+
+LOAD, MAPPED = str(MODES[0]), str(MODES[2])
+
+
+def test_a_row_explains_only_its_own_mode_verdict_and_words() -> None:
+    file = str(CASES / "qtensor_of_1_2.pt")
+    says = "TypeError: _rebuild_qtensor() takes 7 positional arguments but 8 were given"
+
+    def explained(
+        verdict: Verdict = Verdict.ONLY_OURS, torch: str = says
+    ) -> str | None:
+        return ledger.explain(file, ModeResult(LOAD, verdict, torch=torch))
+
+    assert explained() == "qtensor-of-1-2"
+    assert explained(verdict=Verdict.CRASHED) is None
+    assert explained(torch="TypeError: something else") is None
+
+
+def test_every_difference_must_be_explained() -> None:
+    file = str(CASES / "deflated.pt")
+    known = Difference("the root", "storage byte 0", "00", "01")
+    other = Difference("the root", "stride", "(1,)", "(2,)")
+
+    def explained(*found: Difference, mode: str = MAPPED) -> str | None:
+        return ledger.explain(file, ModeResult(mode, Verdict.DIFFER, differences=found))
+
+    assert explained(known) == "mmap-deflated"
+    assert explained(known, other) is None
+    assert explained(known, mode=LOAD) is None
+
+
+def test_wrong_bytes_are_explained_only_in_the_files_of_a_row() -> None:
+    """Else a row about corruption would hide any corruption."""
+    found = (Difference("the root", "storage byte 0", "00", "01"),)
+    result = ModeResult(MAPPED, Verdict.DIFFER, differences=found)
+    assert ledger.explain(str(CASES / "record_longer.pt"), result) is None
+    assert ledger.explain(str(CASES / "legacy_uint16.pt"), result) is None
+    swapped = ledger.explain(str(CASES / "big_endian_uint16.pt"), result)
+    assert swapped == "big-endian-v3"
+
+
+def test_facts_of_files() -> None:
+    def facts(case: str) -> set[str]:
+        return ledger.facts(str(CASES / case))
+
+    assert {"zip", "little-endian", "deflated"} <= facts("deflated.pt")
+    assert {"zip", "big-endian", "shared record"} <= facts("big_endian_twice.pt")
+    assert {"legacy", "torch._utils._rebuild_tensor_v2"} <= facts(
+        "legacy_storage_grows.pt"
+    )
+    assert "distcp" in facts("two_archives.distcp")
+    assert facts("plain_pickle.pkl").isdisjoint({"zip", "deflated", "shared record"})
+
+
+def test_a_reason_can_be_shown() -> None:
+    row = ROWS[0]
+    assert ledger.reason(row.id) == row.why
+    assert ledger.reason("no-such-row") == ""

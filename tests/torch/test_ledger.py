@@ -1,0 +1,74 @@
+"""The ledger against torch: each row diverges, and nothing diverges without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance import ledger
+from conformance.check import FileResult, check
+from conformance.loaders.reference import MODES, Reference
+from generators.divergences import CASES as GENERATED
+from generators.divergences import write
+
+pytestmark = pytest.mark.slow
+
+CASES = Path(__file__).parents[2] / "corpus" / "divergences"
+FILES = sorted(path.name for path in CASES.iterdir() if path.name != "README.md")
+
+#: Enough for any malformed file, and no danger to the machine.
+MEMORY = 8 << 30
+#: Seconds for a file that makes torch hang, which nobody wants to wait for.
+HASTE = 5.0
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, FileResult]:
+    """Every case in every mode, read once."""
+    hangs = {case for row in ledger.rows().values() for case in row.cases
+             if "torch hung" in row.verdicts}  # fmt: skip
+    found = {}
+    with (
+        Reference(memory=MEMORY) as patient,
+        Reference(memory=MEMORY, timeout=HASTE) as hasty,
+    ):
+        for file in FILES:
+            reference = hasty if file in hangs else patient
+            found[file] = check(CASES / file, reference, MODES, limit=100)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_each_divergence_has_one_row_that_names_the_case(
+    results: dict[str, FileResult], file: str
+) -> None:
+    diverging = [mode for mode in results[file].modes if not mode.verdict.agrees]
+    assert diverging, "torch and we agree on this file in every mode"
+    for mode in diverging:
+        rows = ledger.explaining(str(CASES / file), mode)
+        assert len(rows) == 1, (rows, mode)
+        assert file in ledger.rows()[rows[0]].cases
+
+
+@pytest.mark.parametrize("name", ledger.rows())
+def test_a_row_diverges_in_each_of_its_modes_and_verdicts(
+    results: dict[str, FileResult], name: str
+) -> None:
+    row = ledger.rows()[name]
+    cases: set[str] = set()
+    modes: set[str] = set()
+    for file in row.cases:
+        for mode in results[file].modes:
+            if row.matches(mode):
+                cases.add(file)
+                modes.add(mode.mode)
+    assert cases == set(row.cases)
+    assert modes == set(row.modes)
+
+
+def test_the_cases_are_what_the_generator_writes(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert sorted(GENERATED) == FILES
+    for file in FILES:
+        assert (tmp_path / file).read_bytes() == (CASES / file).read_bytes(), file
