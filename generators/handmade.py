@@ -22,33 +22,27 @@ class Piece(bytes):
 
 def value(plain: Any) -> Piece:
     """A plain value as opcodes of protocol 2; a piece is passed through."""
-    if isinstance(plain, Piece):
-        return plain
-    if isinstance(plain, (tuple, list, dict)):
-        return Piece(_CONTAINERS[type(plain)](plain))
-    if isinstance(plain, str):
-        text = plain.encode()
-        return Piece(pickle.BINUNICODE + struct.pack("<I", len(text)) + text)
-    # Python's own pickle, without PROTO and STOP.
+    match plain:
+        case Piece():
+            return plain
+        case tuple():
+            return Piece(pickle.MARK + _joined(plain) + pickle.TUPLE)
+        case list():
+            items = pickle.MARK + _joined(plain) + pickle.APPENDS
+            return Piece(pickle.EMPTY_LIST + items)
+        case dict():
+            pairs = (part for pair in plain.items() for part in pair)
+            items = pickle.MARK + _joined(pairs) + pickle.SETITEMS
+            return Piece(pickle.EMPTY_DICT + items)
+        case str():
+            text = plain.encode()
+            return Piece(pickle.BINUNICODE + struct.pack("<I", len(text)) + text)
+    # A number or None: Python's own pickle, without PROTO and STOP.
     return Piece(pickle.dumps(plain, 2)[2:-1])
 
 
 def _joined(values: Iterable[Any]) -> bytes:
     return b"".join(map(value, values))
-
-
-_CONTAINERS: Final = {
-    tuple: lambda items: pickle.MARK + _joined(items) + pickle.TUPLE,
-    list: lambda items: (
-        pickle.EMPTY_LIST + pickle.MARK + _joined(items) + pickle.APPENDS
-    ),
-    dict: lambda pairs: (
-        pickle.EMPTY_DICT
-        + pickle.MARK
-        + b"".join(value(key) + value(item) for key, item in pairs.items())
-        + pickle.SETITEMS
-    ),
-}
 
 
 def name(full: str) -> Piece:
@@ -223,14 +217,12 @@ def _literal(byte: int) -> str:
 
 
 #: What begins every legacy stream, before the object.
-_LEGACY: Final = b"".join(
-    pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {})
-)
+_HEAD: Final[tuple[Any, ...]] = (0x1950A86A20F9469CFC6C, 1001, {})
 
 
 def legacy(root: Any, storages: Mapping[str, tuple[int, bytes]] | None = None) -> bytes:
     """A legacy stream: the object, the keys, and for each the numel and bytes."""
-    out = _LEGACY + _whole(root) + dump(list(storages or {}))
+    out = b"".join(map(dump, _HEAD)) + _whole(root) + dump(list(storages or {}))
     for numel, data in (storages or {}).values():
         out += struct.pack("<q", numel) + data
     return out

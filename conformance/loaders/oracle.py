@@ -479,7 +479,9 @@ def _tensor(tensor: Any, builder: Builder) -> AnyNode:
     facts: dict[str, Any] = {"layout": layout}
     parts: dict[str, Any] = {}
     if layout in _SPARSE:
-        parts = {name: getattr(tensor, get)() for name, get in _SPARSE[layout].items()}
+        # Detached: that the whole requires gradients says nothing of its parts.
+        inner = tensor.detach()
+        parts = {name: getattr(inner, get)() for name, get in _SPARSE[layout].items()}
         if layout == "sparse_coo":
             parts["is_coalesced"] = tensor.is_coalesced()
         facts["shape"] = tuple(tensor.size())
@@ -493,7 +495,7 @@ def _tensor(tensor: Any, builder: Builder) -> AnyNode:
         )
     elif tensor.is_nested:
         parts = {
-            "values": tensor.values(),
+            "values": tensor.detach().values(),
             "sizes": tensor._nested_tensor_size(),
             "strides": tensor._nested_tensor_strides(),
             "storage_offsets": tensor._nested_tensor_storage_offsets(),

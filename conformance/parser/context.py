@@ -13,7 +13,7 @@ from .unpickler import Data, Unpickler
 from .values import TypedGlobal
 
 #: What it costs to read a checkpoint inside another, however small it is.
-_INSIDE: Final = 1_000
+_INSIDE: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def no_persistent_ids(pid: Any) -> Any:
 # ------------------------------------------------------------- persistent ids
 
 #: The longest key of a storage; torch's own are a number or an address.
-_KEY: Final = 1_000
+_KEY: Final = 100
 
 
 def ascii_text(value: Any) -> Any:

@@ -212,8 +212,8 @@ def compressed(
 
 def nested_shapes(
     values: Tensor, sizes: Tensor, strides: Tensor, storage_offsets: Tensor
-) -> Shape:
-    """The number of components, and -1 for each of their dimensions."""
+) -> tuple[int, int]:
+    """The number of components and of their dimensions."""
     _one_device(values, sizes, strides, storage_offsets)
     offsets = storage_offsets.shape
     _require(
@@ -238,7 +238,7 @@ def nested_shapes(
         and values.stride == (1,),
         "the buffer of a nested tensor must be a whole storage",
     )
-    return (*offsets, *(-1 for _ in sizes.shape[1:]))
+    return offsets[0], sizes.shape[1] if len(sizes.shape) == 2 else 0
 
 
 def nested(

@@ -60,6 +60,9 @@ def _size(value: Any) -> int:
 
 # ------------------------------------------------------------ places in the tree
 
+#: Stands on the stack for a value that could not be read.
+PENDING: Final = object()
+
 #: Steps of a path that are shown, marks that are looked at for them, and values
 #: between two marks.
 _STEPS: Final = 20
@@ -74,7 +77,7 @@ def tree_path(stacks: Iterable[list[Any]]) -> str:
     being filled lies on top of one, the keys and values for it in the next. A
     container that lies below something else is about to get that as its only
     item. The stack does not tell an empty dict that is finished from one that
-    waits for its only item; between marks it is taken for finished.
+    waits for its only item: among the values of a dict it counts as finished.
     """
     steps: list[str] = []
     target: Any = None
@@ -84,6 +87,8 @@ def tree_path(stacks: Iterable[list[Any]]) -> str:
             steps.append(f"[{len(target) + at}]")
         elif isinstance(target, (dict, Object)) and stack:
             at = _last_key(stack)
+            if stack[at] is PENDING:
+                break
             steps.append(f"[{_shown(stack[at])}]")
             at += 1
         for below, value in pairwise(stack[at : at + 3 * _STEPS]):
@@ -102,26 +107,25 @@ _WRITTEN: Final = (str, bytes, int, float, tuple, type(None))
 
 
 def _last_key(stack: list[Any]) -> int:
-    """Keys and values take turns; the last key's value is being made."""
-    callee = _callee(stack)
-    return callee - 1 if callee % 2 == 1 else (len(stack) - 1) // 2 * 2
+    """Keys and values take turns; the last value may be in the making.
+
+    A name in place of a value is then what will be called for it; names that
+    are values themselves are rare enough to be mistaken for that.
+    """
+    for index in range(max(len(stack) - _REACH, 0) | 1, len(stack), 2):
+        if isinstance(stack[index], Global):
+            return index - 1
+    return (len(stack) - 1) // 2 * 2
 
 
 def _last_item(stack: list[Any]) -> int:
-    callee = _callee(stack)
-    return callee if callee >= 0 else len(stack) - 1
-
-
-def _callee(stack: list[Any]) -> int:
-    """Where the making of the last value begins, if that is a call; else -2.
-
-    Names that are values themselves are rare enough to be mistaken for it.
-    """
+    """Likewise; here an empty dict below a key is taken for one in the making."""
     begin = max(len(stack) - _REACH, 0)
-    for index, value in enumerate(stack[begin:], begin):
-        if isinstance(value, Global):
+    for index, (value, above) in enumerate(pairwise(stack[begin:]), begin):
+        begun = type(value) is dict and not value and isinstance(above, _WRITTEN)
+        if begun or isinstance(value, Global):
             return index
-    return -2
+    return len(stack) - 1
 
 
 def _shown(key: Any) -> str:

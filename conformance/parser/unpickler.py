@@ -24,7 +24,7 @@ from . import rebuild
 from .chains import Chains
 from .errors import CheckpointError, LimitExceeded, Malformed, Truncated
 from .execute import DISPATCH
-from .keys import SHORT, hash_cost, tree_path
+from .keys import PENDING, SHORT, hash_cost, tree_path
 from .limits import Budget, Limits
 from .opcodes import BY_CODE
 from .trace import Trace
@@ -155,6 +155,9 @@ class Unpickler:
         if error.offset is None:
             error.offset = self.base + start
         if error.path is None:
+            row = BY_CODE.get(self.data[start]) if start < self.end else None
+            if row is not None and row.after and not row.before:
+                self.stack.append(PENDING)
             error.path = self.path()
         return error
 

@@ -14,10 +14,8 @@ from ..handmade import (
     dump,
     floats,
     legacy,
-    name,
     storage,
     tensor,
-    value,
 )
 from .registry import case
 
@@ -70,34 +68,6 @@ def storages_of_1_4() -> bytes:
 def named_safetensors() -> bytes:
     """A zip archive whose file name ends with `.safetensors`."""
     return archive(four(), {"0": DATA})
-
-
-@case()
-def torchscript_constants() -> bytes:
-    """A TorchScript archive with a constant."""
-    state = Piece(
-        name("__torch__.M")
-        + pickle.EMPTY_TUPLE
-        + pickle.NEWOBJ
-        + value({"training": False})
-        + pickle.BUILD
-    )
-    code = """\
-class M(Module):
-  __parameters__ = []
-  __buffers__ = []
-  training : bool
-  def forward(self: __torch__.M) -> Tensor:
-    return CONSTANTS.c0
-"""
-    return archive(
-        state,
-        records={
-            "constants.pkl": dump((four(),)),
-            "constants/0": DATA,
-            "code/__torch__.py": code.encode(),
-        },
-    )
 
 
 @case()

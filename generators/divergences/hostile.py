@@ -50,11 +50,11 @@ def bytearray_of_a_megabyte() -> bytes:
 
 @case()
 def copies() -> bytes:
-    """A list of 100,000 members, and 100 sets made of it."""
+    """A list of 20,000 members, and 100 sets made of it."""
     again = b"h\x00h\x01\x85R" * 100
     parts = (
         (b"\x80\x02(c__builtin__\nset\nq\x00](", 1),
-        (b"N", 100_000),
+        (b"N", 20_000),
         (b"eq\x01" + again + b"t.", 1),
     )
     size = sum(len(text) * count for text, count in parts)

@@ -20,7 +20,7 @@ FILES = sorted(path.name for path in CASES.iterdir() if path.name != "README.md"
 #: Enough for any malformed file, and no danger to the machine.
 MEMORY = 8 << 30
 #: Seconds for a file that makes torch hang, which nobody wants to wait for.
-HASTE = 5.0
+HASTE = 3.0
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..context import Context, record_key, storage_id
 from ..errors import Malformed, NotACheckpoint, Unsupported
-from ..tensor import UNKNOWN_SWAP, Storage
+from ..tensor import UNKNOWN_SWAP, Source, Storage
 from ..unpickler import Unpickler
 from ..values import Object
 from .zip import ZipArchive
@@ -93,13 +93,16 @@ def _persistent_load(
             pid = pid[:5]
         kind, key, location, numel, _ = storage_id(pid, 5)
         name = record_key(key)
-        storage = storages.get(key)
-        if storage is not None:
+        known = storages.get(key)
+        if known is not None and known.nbytes and known.location != "meta":
             # The first reference decides about the dtype (torch 2.13).
-            return storage
+            return known
+        # Every empty or meta storage is made anew (torch 2.13).
         info = kind.info
         nbytes = numel * info.itemsize
-        source = archive.source(f"{folder}/{name}", nbytes)
+        source: Source = None
+        if known is None or (known.nbytes, known.location) != (nbytes, location):
+            source = archive.source(f"{folder}/{name}", nbytes)
         swap = 1
         if big:
             swap = UNKNOWN_SWAP if kind.role == "untyped" else info.swap
@@ -113,9 +116,7 @@ def _persistent_load(
         )
         trace.storages += 1
         trace.storage_bytes += nbytes
-        if nbytes and location != "meta":
-            # torch 2.13 makes every empty or meta storage anew.
-            storages[key] = storage
+        storages[key] = storage
         return storage
 
     return persistent_load

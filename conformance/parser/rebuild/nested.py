@@ -29,12 +29,13 @@ def _rebuild_nested_tensor(
         "strides": part_of(strides, "the strides of a nested tensor"),
         "storage_offsets": part_of(offsets, "the offsets of a nested tensor"),
     }
-    # The sizes inside differ from component to component.
-    shape = invariants.nested_shapes(**parts)
+    count, dims = invariants.nested_shapes(**parts)
+    machine.spend(dims)
     machine.defer(lambda: invariants.nested(**parts, limits=machine.limits))
     return Tensor(
         values.dtype,
-        shape,
+        # The sizes inside differ from component to component.
+        (count, *(-1,) * dims),
         None,
         layout="nested",
         device=values.device,

@@ -108,15 +108,17 @@ def _variable(machine: Unpickler, data: Any) -> Tensor:
     return copy_of(as_tensor(data, "a Variable's data"))
 
 
-def _uninitialized_kind(name: str) -> None:
-    @CALLS.named(name)
+def _uninitialized_kind(name: str, attributes: dict[Any, Any]) -> None:
+    @CALLS.named(f"torch.nn.parameter.{name}")
     def make(machine: Unpickler, requires_grad: Any = True) -> Tensor:
         """Materialised by its first use; a file knows only what it will be."""
         tensor = empty(DTYPES["float32"])
-        tensor._type = name
+        tensor._type = f"torch.nn.parameter.{name}"
         tensor._requires_grad = as_flag(requires_grad, "requires_grad")
+        tensor._attributes = dict(attributes)
         return tensor
 
 
-for _name in ("UninitializedParameter", "UninitializedBuffer"):
-    _uninitialized_kind(f"torch.nn.parameter.{_name}")
+_uninitialized_kind("UninitializedParameter", {})
+# What torch's class says of itself (2.13.0); the file does not.
+_uninitialized_kind("UninitializedBuffer", {"persistent": True, "_is_buffer": True})
