@@ -25,7 +25,7 @@ from .description import (
 )
 
 #: Longer text is cut when it is shown.
-SHOWN: Final = 80
+SHOWN: Final = 200
 #: A path shows this many steps at most, of its beginning and of its end.
 STEPS: Final = 20
 

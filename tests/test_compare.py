@@ -131,9 +131,9 @@ NAN, OTHER_NAN = struct.unpack(">2d", bytes.fromhex("7ff8000000000001fff80000000
         ("\ud800", "\\ud800", "str '\\ud800' != '\\\\ud800' at the root"),
         (b"a", bytearray(b"a"), "type bytes != bytearray at the root"),
         (
-            b"a" * 99 + b"b",
-            b"a" * 99 + b"c",
-            "bytes 200 characters, from 199 on '2' != 200 characters, from 199 on '3'",
+            b"a" * 200 + b"b",
+            b"a" * 200 + b"c",
+            "bytes 402 characters, from 401 on '2' != 402 characters, from 401 on '3'",
         ),
         ([1], (1,), "type list != tuple at the root"),
         ([1, 2], [1], "length 2 != 1 at the root"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ml_dtypes
 import numpy as np
 
-from .errors import Malformed, Unsupported, quote
+from .errors import LimitExceeded, Malformed, Unsupported, quote
 from .registry import Table
 from .values import Global
 
@@ -25,7 +25,7 @@ CALLS: Final = Table()
 
 #: Letters of numpy's simple types, and those that carry a size of their own.
 _SIMPLE: Final = frozenset("?bBhHiIlLqQefdgFDG")
-_SIZED: Final = frozenset("biufcSUVOMmat")
+_SIZED: Final = frozenset("biufcSUVOMm")
 
 
 def _simple_dtype(spec: str) -> Any:
@@ -81,18 +81,20 @@ def dtype(machine: Unpickler, spec: Any, align: Any = False, copy: Any = False) 
             f"the numpy dtype {quote(spec.name if isinstance(spec, Global) else spec)}",
             phase="rebuild",
         )
-    # An object of its own: BUILD may change what it is.
-    return found.newbyteorder("=") if found.isbuiltin == 1 else found
+    # An object of its own: BUILD may say that it is something else.
+    return found.newbyteorder("=") if found.isbuiltin else found
 
 
-def remember_slot(machine: Unpickler, value: Any, position: int) -> None:
-    """Notes under which number the pickle is about to keep this dtype.
+def await_state(machine: Unpickler, value: Any, position: int) -> None:
+    """Notes that BUILD has yet to complete this dtype, and its number in the memo.
 
     numpy's dtypes cannot be changed safely in place, so BUILD makes another,
-    which must also take the place of the first one in the memo.
+    which also takes the place of the first one in the memo. Whoever got hold of
+    the first one before has something that nothing here accepts.
     """
     data = machine.data
     opcode = data[position : position + 1]
+    index = -1
     if opcode == b"q":
         index = data[position + 1]
     elif opcode == b"r":
@@ -101,30 +103,42 @@ def remember_slot(machine: Unpickler, value: Any, position: int) -> None:
         index = len(machine.memo)
     elif opcode == b"p":
         line, _ = machine.line(position + 1)
-        if not line.isdigit() or len(line) > 18:
-            return
-        index = int(line)
-    else:
-        return
-    machine.dtype_slots[id(value)] = (index, value)
+        if line.isdigit() and len(line) < 18:
+            index = int(line)
+    machine.incomplete[id(value)] = (value, index)
+
+
+def complete(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
+    """A dtype of which BUILD has said all there is to say."""
+    if not isinstance(kind, np.dtype):
+        raise Malformed(f"{what} needs a dtype", phase="rebuild")
+    if id(kind) in machine.incomplete:
+        raise Malformed(f"{what} has a dtype that is not complete", phase="rebuild")
+    return kind
 
 
 def set_dtype_state(machine: Unpickler, target: np.dtype[Any], state: Any) -> Any:
     """BUILD of a dtype: `(version, order, subdtype, names, fields, ...)`."""
     if type(state) is not tuple or not 5 <= len(state) <= 9:
         raise Malformed("the state of a numpy dtype is a tuple", phase="rebuild")
-    order, subdtype, names, fields = state[1:5]
-    order = order.decode("latin-1") if type(order) is bytes else order
+    order = state[1].decode("latin-1") if type(state[1]) is bytes else state[1]
     if type(state[0]) is not int or type(order) is not str or order not in _ORDERS:
         raise Malformed("a numpy dtype of unknown byte order", phase="rebuild")
     try:
-        found = _dtype_from_state(machine, target, state, subdtype, names, fields)
+        found = _dtype_from_state(machine, target, *state[2:])
         if order in "<>" and found.names is None and found.subdtype is None:
-            found = found.newbyteorder(order)
-    except (TypeError, ValueError, OverflowError, KeyError, RecursionError):
+            ordered = found.newbyteorder(order)
+            found = found if ordered == found else ordered
+    except (TypeError, ValueError, OverflowError):
         raise Malformed("numpy refuses the dtype", phase="rebuild") from None
-    index, known = machine.dtype_slots.pop(id(target), (None, None))
-    if index is not None and known is target and machine.memo.get(index) is target:
+    _weigh(machine, found)
+    known, index = machine.incomplete.pop(id(target), (None, -1))
+    if found is target:
+        return found
+    if known is not target:
+        raise Malformed("a numpy dtype is changed after its use", phase="rebuild")
+    machine.incomplete[id(target)] = (target, -1)  # for good
+    if machine.memo.get(index) is target:
         machine.memo[index] = found
     return found
 
@@ -132,57 +146,105 @@ def set_dtype_state(machine: Unpickler, target: np.dtype[Any], state: Any) -> An
 def _dtype_from_state(
     machine: Unpickler,
     target: np.dtype[Any],
-    state: tuple[Any, ...],
     subdtype: Any,
     names: Any,
     fields: Any,
+    itemsize: Any = -1,
+    alignment: Any = -1,
+    flags: Any = 0,
+    metadata: Any = None,
 ) -> Any:
+    found: Any = target
     if subdtype is not None:
         base, shape = subdtype
         shape = (shape,) if type(shape) is int else shape
-        if not isinstance(base, np.dtype) or not _is_shape(shape):
-            raise TypeError
-        return np.dtype((base, shape))
-    if names is not None and type(names) is not tuple:
-        raise TypeError
-    if fields is not None or names:
-        if names is None or type(fields) is not dict:
-            raise TypeError
-        machine.spend(len(names))
-        size = state[5]
-        if type(size) is not int or not 0 <= size < 1 << 31:
+        if not _is_shape(shape):
             raise ValueError
-        # Text before anything is hashed: a deep tuple would overflow the C stack.
-        spelled = [_field_name(name) for name in names]
-        rows = [fields[name] for name in names]
-        if not all(isinstance(row[0], np.dtype) for row in rows):
-            raise TypeError
-        spec = {
-            "names": spelled,
-            "formats": [row[0] for row in rows],
-            "offsets": [row[1] for row in rows],
-            "titles": [_field_name(row[2]) if len(row) > 2 else None for row in rows],
-            "itemsize": size,
-        }
-        aligned = len(state) > 7 and type(state[7]) is int and bool(state[7] & 0x80)
-        found = np.dtype(spec, align=aligned)  # type: ignore[call-overload]
+        found = np.dtype((complete(machine, base, "a numpy dtype"), shape))
+    elif names or fields is not None:
+        found = _structured(machine, names, fields, itemsize, flags)
         # A record array's scalars have the fields as attributes.
-        return np.dtype((np.record, found)) if target.type is np.record else found
-    if target.kind in "mM" and len(state) == 9 and state[8] is not None:
-        # Dates carry their unit: ({}, (unit, number, denominator, event)).
-        unit, number = state[8][1][:2]
-        unit = unit.decode("ascii") if type(unit) is bytes else unit
-        if type(number) is not int or type(unit) is not str or unit not in _UNITS:
-            raise ValueError
-        scale = "" if unit == "generic" else f"[{number}{unit}]"
-        return np.dtype(f"{target.kind}8{scale}")
-    return target
+        if target.type is np.record:
+            found = np.dtype((np.record, found))
+    elif target.kind in "mM" and metadata is not None:
+        # Dates carry their unit: (metadata, (unit, number, denominator, event)).
+        metadata, unit = metadata
+        if type(unit) is not tuple or not 2 <= len(unit) <= 4:
+            raise TypeError
+        found = _dated(target.kind, *unit)
+    if metadata:
+        if type(metadata) is not dict:
+            raise TypeError
+        machine.spend(len(metadata))
+        found = np.dtype(found, metadata=metadata)
+    return found
+
+
+def _structured(
+    machine: Unpickler, names: Any, fields: Any, itemsize: Any, flags: Any
+) -> Any:
+    """`fields` is a dict of `(dtype, offset)` or `(dtype, offset, title)`."""
+    if type(names) is not tuple or type(fields) is not dict:
+        raise TypeError
+    machine.spend(len(names))
+    # Text before anything is hashed: a deep tuple would overflow the C stack.
+    spelled = [_field_name(name) for name in names]
+    formats, offsets, titles = [], [], []
+    for name in names:
+        row = fields.get(name)
+        if type(row) is not tuple or not 2 <= len(row) <= 3:
+            raise TypeError
+        kind, offset, *title = row
+        formats.append(complete(machine, kind, "a field of a numpy dtype"))
+        offsets.append(offset)
+        titles.append(_field_name(title[0]) if title else None)
+    if not all(type(number) is int for number in (itemsize, flags, *offsets)):
+        raise TypeError
+    spec = {
+        "names": spelled,
+        "formats": formats,
+        "offsets": offsets,
+        "titles": titles,
+        "itemsize": itemsize,
+    }
+    return np.dtype(spec, align=bool(flags & _ALIGNED))  # type: ignore[call-overload]
+
+
+#: `NPY_ALIGNED_STRUCT`: laid out as a C compiler would.
+_ALIGNED: Final = 0x80
+
+
+def _dated(kind: str, unit: Any, number: Any, divisor: Any = 1, event: Any = 1) -> Any:
+    unit = unit.decode("ascii") if type(unit) is bytes else unit
+    if type(unit) is not str or unit not in _UNITS:
+        raise ValueError
+    if not all(type(part) is int for part in (number, divisor, event)):
+        raise TypeError
+    if not 0 < number < 1 << 31 or divisor != 1 or event != 1:
+        raise ValueError
+    return np.dtype(f"{kind}8" if unit == "generic" else f"{kind}8[{number}{unit}]")
+
+
+def _weigh(machine: Unpickler, kind: np.dtype[Any]) -> None:
+    """Refuses dtypes too deep in each other: numpy compares and frees by recursion."""
+    waiting = [(kind, 0)]
+    while waiting:
+        this, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise LimitExceeded("numpy dtypes too deep in each other", phase="rebuild")
+        machine.spend(1)
+        if this.subdtype is not None:
+            waiting.append((this.subdtype[0], depth + 1))
+        if this.fields is not None:
+            waiting.extend((row[0], depth + 1) for row in this.fields.values())
+
+
+#: How many numpy dtypes may lie inside each other.
+_DEEPEST: Final = 30
 
 
 _ORDERS: Final = ("<", ">", "|", "=")
-_UNITS: Final = frozenset(
-    ["generic", *"YMWDhms", "ms", "us", "\u03bcs", "ns", "ps", "fs", "as"]
-)
+_UNITS: Final = frozenset(["generic", *"YMWDhms", "ms", "us", "ns", "ps", "fs", "as"])
 
 
 def _field_name(name: Any) -> str:
@@ -209,66 +271,82 @@ def reconstruct(machine: Unpickler, subtype: Any, shape: Any, code: Any) -> Any:
         return NotImplemented  # a subclass of its own
     if not _is_shape(shape) or any(shape):
         raise Malformed("an array is rebuilt from nothing", phase="rebuild")
-    return np.empty((0,), dtype=np.int8)
+    array = np.empty((0,), dtype=np.int8)
+    machine.incomplete[id(array)] = (array, -1)
+    return array
 
 
 def set_state(machine: Unpickler, target: np.ndarray[Any, Any], state: Any) -> None:
     """BUILD of an array: `(version, shape, dtype, fortran order, data)`."""
+    if machine.incomplete.pop(id(target), (None, -1))[0] is not target:
+        # Others may show its memory by now.
+        raise Malformed("a numpy array is built twice", phase="rebuild")
     if type(state) is not tuple or len(state) not in (4, 5):
         raise Malformed("the state of a numpy array is a tuple", phase="rebuild")
     shape, kind, fortran, data = state[-4:]
-    if not isinstance(kind, np.dtype):
-        raise Malformed("a numpy array needs a dtype", phase="rebuild")
+    kind = _element_dtype(machine, kind, "a numpy array")
     if not _is_shape(shape) or type(fortran) not in (bool, int):
         raise Malformed("a numpy array of impossible shape", phase="rebuild")
-    if type(data) is str:
-        # Python 2, read with encoding="latin1".
-        try:
-            data = data.encode("latin-1")
-        except UnicodeEncodeError:
-            raise Malformed(
-                "a numpy array's bytes are no bytes; try encoding='latin1'",
-                phase="rebuild",
-            ) from None
-    count = math.prod(shape)
     if kind.hasobject:
-        if type(data) is not list or len(data) != count or kind.names or kind.subdtype:
+        count = math.prod(shape)
+        if type(data) is not list or len(data) != count:
             raise Malformed("a numpy array of objects needs a list", phase="rebuild")
         machine.spend(count)
         machine.chains.link(target, data)
     else:
-        if type(data) not in (bytes, bytearray) or len(data) != count * kind.itemsize:
-            raise Malformed(
-                f"a numpy array of {count} x {kind.itemsize} bytes is given "
-                f"{len(data) if isinstance(data, (bytes, bytearray)) else 'no'} bytes",
-                phase="rebuild",
-            )
-        machine.spend(len(data))
+        data = _octets(data, "a numpy array")
+        _fit(machine, shape, kind, data)
     try:
         # Every size in it has been checked against what is there.
-        state = (1, shape, kind, bool(fortran), data)
-        target.__setstate__(state)
+        target.__setstate__((1, shape, kind, bool(fortran), data))
     except (TypeError, ValueError, OverflowError, MemoryError):
         raise Malformed("numpy refuses the array", phase="rebuild") from None
+
+
+def _element_dtype(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
+    found = complete(machine, kind, what)
+    if found.subdtype is not None:
+        # numpy itself makes more dimensions of it.
+        raise Malformed(f"{what} of arrays", phase="rebuild")
+    return found
+
+
+def _octets(data: Any, what: str) -> Any:
+    """The bytes of an array or scalar; Python 2's are a str, read as latin1."""
+    if type(data) is str:
+        try:
+            return data.encode("latin-1")
+        except UnicodeEncodeError:
+            raise Malformed(
+                f"the bytes of {what} are no bytes; try encoding='latin1'",
+                phase="rebuild",
+            ) from None
+    if type(data) is not bytes and type(data) is not bytearray:
+        raise Malformed(f"{what} is made of bytes", phase="rebuild")
+    return data
+
+
+def _fit(machine: Unpickler, shape: Any, kind: np.dtype[Any], data: Any) -> None:
+    """Refuses bytes that do not fill the shape; counts them."""
+    count = math.prod(shape)
+    if count * kind.itemsize != len(data):
+        raise Malformed(
+            f"a numpy array of {count} x {kind.itemsize} bytes is given {len(data)} "
+            "bytes",
+            phase="rebuild",
+        )
+    # Elements of no bytes are elements too.
+    machine.spend(max(count, len(data)))
 
 
 @CALLS.named("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 def scalar(machine: Unpickler, kind: Any, data: Any = b"") -> Any:
     """A numpy scalar from its dtype and bytes."""
-    if not isinstance(kind, np.dtype):
-        raise Malformed("a numpy scalar needs a dtype", phase="rebuild")
+    kind = _element_dtype(machine, kind, "a numpy scalar")
     if kind.hasobject:
         return NotImplemented
-    if type(data) is str:
-        try:
-            data = data.encode("latin-1")
-        except UnicodeEncodeError:
-            raise Malformed("a scalar's bytes are no bytes", phase="rebuild") from None
-    if type(data) is not bytes or len(data) != kind.itemsize:
-        raise Malformed(
-            f"a numpy scalar of {kind.itemsize} bytes is given others", phase="rebuild"
-        )
-    machine.spend(len(data))
+    data = bytes(_octets(data, "a numpy scalar"))
+    _fit(machine, (), kind, data)
     if not data:
         return np.zeros((), kind)[()]
     try:
@@ -283,19 +361,15 @@ def frombuffer(
     machine: Unpickler, data: Any, kind: Any, shape: Any, order: Any, axes: Any = None
 ) -> Any:
     """Protocol 5: an array around a buffer of the pickle."""
-    if type(data) not in (bytes, bytearray) or not isinstance(kind, np.dtype):
-        raise Malformed("_frombuffer needs bytes and a dtype", phase="rebuild")
+    kind = _element_dtype(machine, kind, "a numpy array")
     if not _is_shape(shape) or kind.hasobject or not _is_order(order):
         raise Malformed("a numpy array of impossible shape", phase="rebuild")
-    if math.prod(shape) * kind.itemsize != len(data):
-        raise Malformed(
-            f"a numpy array of {math.prod(shape)} x {kind.itemsize} bytes is given "
-            f"{len(data)} bytes",
-            phase="rebuild",
-        )
+    if type(data) is not bytes and type(data) is not bytearray:
+        raise Malformed("_frombuffer needs bytes", phase="rebuild")
+    _fit(machine, shape, kind, data)
     if order == "K":
         return _permuted(data, kind, shape, axes)
-    return np.ndarray(shape, kind, data, order=order)
+    return _shown(shape, kind, data, order)
 
 
 def _is_order(order: Any) -> bool:
@@ -306,4 +380,11 @@ def _permuted(data: Any, kind: np.dtype[Any], shape: Any, axes: Any) -> Any:
     """An array whose axes lie in memory in another order (numpy 2.3 and up)."""
     if not _is_shape(axes) or sorted(axes) != list(range(len(shape))):
         raise Malformed("the axes of a numpy array are no permutation", phase="rebuild")
-    return np.ndarray(shape, kind, data).transpose(axes)
+    return _shown(shape, kind, data, "C").transpose(axes)
+
+
+def _shown(shape: Any, kind: np.dtype[Any], data: Any, order: Any) -> Any:
+    try:
+        return np.ndarray(shape, kind, data, order=order)
+    except ValueError:
+        raise Malformed("numpy refuses the array", phase="rebuild") from None

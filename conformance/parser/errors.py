@@ -7,6 +7,7 @@ The message is one line, whatever the file holds.
 
 from __future__ import annotations
 
+import codecs
 from typing import Final, Literal
 
 Phase = Literal["container", "pickle", "rebuild"]
@@ -22,7 +23,8 @@ def quote(text: object) -> str:
     if not isinstance(text, str):
         # Never repr() of what the file built: it may be deep, or huge.
         return f"<{type(text).__name__}>"
-    shown = text[:QUOTE].encode("unicode_escape").decode("ascii")
+    # The function itself; by its name, Python would import a module.
+    shown = codecs.unicode_escape_encode(text[:QUOTE])[0].decode("ascii")
     return f"'{shown}...'" if len(text) > QUOTE else f"'{shown}'"
 
 

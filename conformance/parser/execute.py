@@ -460,7 +460,7 @@ def _reduce(m: Unpickler, p: int) -> int:
     value = m.call(m.stack[-1], args)
     m.stack[-1] = value
     if isinstance(value, np.dtype):
-        arrays.remember_slot(m, value, p)
+        arrays.await_state(m, value, p)
     return p
 
 

@@ -29,6 +29,10 @@ class Limits:
     #: Bytes that all DEFLATEd records of an archive may inflate to, as a
     #: multiple of the file's size (DEFLATE itself ends at 1032).
     inflate_ratio: int = 1_032
+    #: Bytes that a DEFLATEd pickle may inflate to: a multiple of its packed
+    #: size, or `inflate_base` if that is more. It must lie in memory whole.
+    inflate_pickle_ratio: int = 128
+    inflate_base: int = 1 << 26
     #: Decimal digits of one integer (protocol 0 writes integers as text, and
     #: turning digits into an integer is quadratic).
     int_digits: int = 4_300

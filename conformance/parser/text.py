@@ -5,6 +5,7 @@ Every conversion here is linear in its input, or capped.
 
 from __future__ import annotations
 
+import codecs
 import math
 from typing import Final
 
@@ -64,7 +65,8 @@ def decode(data: bytes | memoryview, encoding: str) -> str | bytes:
 def raw_unicode(data: bytes) -> str:
     """Protocol 0: raw-unicode-escape."""
     try:
-        return data.decode("raw-unicode-escape")
+        # The function itself; by its name, Python would import a module.
+        return codecs.raw_unicode_escape_decode(data)[0]
     except UnicodeDecodeError:
         raise Malformed(
             f"{quote(data)} is not raw-unicode-escape", phase="pickle"

@@ -49,10 +49,10 @@ class Unpickler:
         "collisions",
         "data",
         "deferred",
-        "dtype_slots",
         "encoding",
         "end",
         "globals",
+        "incomplete",
         "limits",
         "memo",
         "metastack",
@@ -94,8 +94,9 @@ class Unpickler:
         self.globals: dict[bytes, Any] = {}
         #: Checks that need the bytes of storages, for after they are there.
         self.deferred: list[tuple[Callable[[], None], int, str]] = []
-        #: Where in the memo a numpy dtype lies that BUILD is about to replace.
-        self.dtype_slots: dict[int, tuple[int, Any]] = {}
+        #: numpy's dtypes and arrays that BUILD has not completed, by id, each with
+        #: its number in the memo (-1 if it has none).
+        self.incomplete: dict[int, tuple[Any, int]] = {}
         #: How often each hash stands in a container; holding the container
         #: keeps its id from being given to another.
         self.collisions: dict[int, tuple[object, Counter[int]]] = {}

@@ -151,6 +151,15 @@ def test_inflation_is_limited() -> None:
     assert source() == source() == enough.read("data/0") == LONG
 
 
+def test_a_pickle_that_inflates_to_too_much_is_refused() -> None:
+    """It would lie in memory whole; a storage need not, and may be larger."""
+    data = one(LONG, method=DEFLATED)
+    limits = Limits(inflate_pickle_ratio=1, inflate_base=len(LONG) - 1)
+    with pytest.raises(LimitExceeded, match="inflates to"):
+        opened(data, limits=limits).read("data/0")
+    opened(data, limits=limits).source("data/0", len(LONG))
+
+
 def test_all_records_together_are_limited() -> None:
     listed = [Entry(b"archive/data/%d" % i, LONG, DEFLATED) for i in range(4)]
     data = build([*checkpoint(), *listed])

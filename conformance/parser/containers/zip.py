@@ -106,7 +106,7 @@ class ZipArchive:
     __slots__ = (
         "_budget",
         "_checked",
-        "_digits",
+        "_limits",
         "_names",
         "_places",
         "_prefix",
@@ -127,7 +127,7 @@ class ZipArchive:
         # Bytes that all records together may still inflate to.
         self._budget = limits.inflate_ratio * self._size
         self._checked: set[tuple[int, int, int]] = set()
-        self._digits = limits.int_digits
+        self._limits = limits
         names, places = self._entries()
         self._prefix = _folder(names[0])
         self._names = _listed(names, self._prefix)
@@ -149,6 +149,12 @@ class ZipArchive:
         method, offset, packed, size = self._open(name)
         if method == _STORED:
             return self._bytes(offset, size, name)
+        if size > max(
+            self._limits.inflate_base, self._limits.inflate_pickle_ratio * packed
+        ):
+            raise LimitExceeded(
+                f"the record {quote(name)} inflates to {size} bytes", offset=offset
+            )
         self._check(name, offset, packed, size)
         return self._inflated(name, offset, packed, size)
 
@@ -461,7 +467,7 @@ class ZipArchive:
     def _integer(self, text: bytes) -> int:
         digits = len(text) - len(text.translate(None, b"0123456789"))
         try:
-            if digits <= self._digits:
+            if digits <= self._limits.int_digits:
                 return int(text)
         except ValueError:
             pass

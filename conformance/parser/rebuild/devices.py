@@ -118,7 +118,11 @@ def _rebuild_device_tensor_from_numpy(
 ) -> Tensor:
     """An XLA tensor; numpy has no bfloat16, so those were kept as float32."""
     info = as_dtype(dtype)
-    if type(data) is not np.ndarray or data.dtype.hasobject:
+    if (
+        type(data) is not np.ndarray
+        or data.dtype.hasobject
+        or id(data) in machine.incomplete
+    ):
         raise wrong("a device's tensor is kept as a numpy array", data)
     machine.spend(data.nbytes)
     if data.dtype != info.numpy:
