@@ -35,10 +35,10 @@ from conformance.parser import CheckpointError, Trace
 class Verdict(str, Enum):
     """What came of one file in one mode, in the words that are shown."""
 
+    KNOWN = "known divergence"
     EQUAL = "equal"
     BOTH_REFUSE = "both refuse"
     NO_MMAP = "no mmap"
-    KNOWN = "known divergence"
     DIFFER = "differ"
     ONLY_TORCH = "only torch loads"
     ONLY_OURS = "only we load"

@@ -70,6 +70,8 @@ _NUMPY_SCALARS: Final = {kind.__name__: kind for kind in np.sctypeDict.values()}
 @CALLS.named("numpy.dtype")
 def dtype(machine: Unpickler, spec: Any, align: Any = False, copy: Any = False) -> Any:
     """`numpy.dtype(code, align, copy)`; BUILD then says the rest."""
+    if type(spec) is bytes:  # of Python 2
+        spec = spec.decode("latin-1")
     if isinstance(spec, Global):
         found = _class_dtype(spec.name)
     elif type(spec) is str:

@@ -87,7 +87,7 @@ def tree_path(stacks: Iterable[list[Any]]) -> str:
             steps.append(f"[{len(target) + at}]")
         elif isinstance(target, (dict, Object)) and stack:
             at = _last_key(stack)
-            if stack[at] is PENDING:
+            if stack[at] is PENDING or _is_callee(stack, at):
                 break
             steps.append(f"[{_shown(stack[at])}]")
             at += 1
@@ -116,6 +116,11 @@ def _last_key(stack: list[Any]) -> int:
         if isinstance(stack[index], Global):
             return index - 1
     return (len(stack) - 1) // 2 * 2
+
+
+def _is_callee(stack: list[Any], at: int) -> bool:
+    """Whether the key itself is in the making."""
+    return at == len(stack) - 1 and isinstance(stack[at], Global)
 
 
 def _last_item(stack: list[Any]) -> int:

@@ -374,9 +374,18 @@ for _kind, _name in (
 # ---------------------------------------------------------------- copyreg, BUILD
 
 
+def _class(cls: Any) -> Any:
+    """What copyreg makes an instance of: a class, and none of these functions,
+    or they would call each other as often as the file likes."""
+    if isinstance(cls, Global) and cls.name.startswith("copyreg."):
+        raise Malformed(f"{cls.name} is no class", phase="rebuild")
+    return cls
+
+
 @CALLS.named("copyreg._reconstructor")
 def _reconstructor(machine: Unpickler, cls: Any, base: Any, state: Any) -> Any:
     """Protocols 0 and 1: an instance of `cls`, and what its base type holds."""
+    cls = _class(cls)
     if not isinstance(cls, Inert) or not isinstance(base, Inert):
         raise Malformed("_reconstructor needs two classes", phase="rebuild")
     if base.name == "builtins.object":
@@ -386,13 +395,14 @@ def _reconstructor(machine: Unpickler, cls: Any, base: Any, state: Any) -> Any:
 
 @CALLS.named("copyreg.__newobj__")
 def _newobj(machine: Unpickler, cls: Any, *args: Any) -> Any:
-    return machine.new(cls, args)
+    return machine.new(_class(cls), args)
 
 
 @CALLS.named("copyreg.__newobj_ex__")
 def _newobj_ex(machine: Unpickler, cls: Any, args: Any, kwargs: Any) -> Any:
     if type(kwargs) is not dict:
         raise Malformed("__newobj_ex__ needs a dict", phase="rebuild")
+    cls = _class(cls)
     return machine.call(cls, args, kwargs) if kwargs else machine.new(cls, args)
 
 

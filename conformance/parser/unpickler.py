@@ -260,19 +260,20 @@ class Unpickler:
             return tuple(args)
         return args
 
-    def attributes(self, state: Any) -> dict[str, Any] | None:
+    def attributes(self, state: Any) -> dict[Any, Any] | None:
         """The attributes that a state sets, or `None` if it is of another form.
 
-        A state is a dict, nothing, or a pair of that and the slots' values.
+        A state is a dict, nothing, or a pair of that and the slots' values. The
+        names are strings, those of Python 2 under `encoding="bytes"` bytes.
         """
         parts = state if type(state) is tuple and len(state) == 2 else (state,)
-        merged: dict[str, Any] = {}
+        merged: dict[Any, Any] = {}
         for part in parts:
             if part is None:
                 continue
             if type(part) not in (dict, OrderedDict):
                 return None
-            if not all(type(name) is str for name in part):
+            if not all(type(name) in (str, bytes) for name in part):
                 raise Malformed("an attribute's name is no string", phase="rebuild")
             self.spend(len(part) + sum(map(len, part)))
             merged.update(part)

@@ -321,7 +321,8 @@ _STYLES: Final = {True: "green", False: "bold red"}
 def show_check(out: Console, found: FileResult) -> None:
     """One file: a line if it is equal in all modes, else one for each verdict."""
     verdicts = dict.fromkeys(result.verdict for result in found.modes)
-    # What to say of the file as a whole: the best if all is well, else the worst.
+    # What to say of the file as a whole: what stands first in the list of
+    # verdicts if all is well, else what stands last.
     choose = min if found.agrees else max
     headline = choose(verdicts, key=list(Verdict).index)
     facts = [sized(found.size)]

@@ -299,3 +299,45 @@ def metadata_unknown() -> bytes:
         *(storage("FloatStorage", 1), 0, (1,), (1,), False, HOOKS, {"new": True}),
     )
     return archive(root, {"0": floats(1.0)})
+
+
+@case()
+def float8_requires_grad() -> bytes:
+    """A float8 tensor that requires gradients, as torch 2.13 saves it."""
+    dtype = name("torch.float8_e5m2")
+    root = call(
+        "torch._utils._rebuild_tensor_v3",
+        *(storage("UntypedStorage", 2), 0, (2,), (1,), True, HOOKS, dtype),
+    )
+    return archive(root, {"0": b"\x3c\x40"})
+
+
+@case()
+def legacy_nested() -> bytes:
+    """A nested tensor in a legacy stream, where its sizes come after it."""
+
+    def part(kind: str, key: str, *size: int) -> Piece:
+        return tensor(storage(kind, math.prod(size), key, "cpu", None), size)
+
+    root = call(
+        "torch._utils._rebuild_nested_tensor",
+        part("FloatStorage", "0", 3),
+        part("LongStorage", "1", 2, 1),
+        part("LongStorage", "2", 2, 1),
+        part("LongStorage", "3", 2),
+    )
+    return legacy(
+        root,
+        {
+            "0": (3, floats(1.0, 2.0, 3.0)),
+            "1": (2, longs(1, 2)),
+            "2": (2, longs(1, 1)),
+            "3": (2, longs(0, 1)),
+        },
+    )
+
+
+@case()
+def storage_of_cpp() -> bytes:
+    """A tensor in a `UInt16Storage`, a class that only C++ has."""
+    return archive(tensor(storage("UInt16Storage", 2), (2,)), {"0": b"\1\0\2\0"})

@@ -4,8 +4,7 @@ A tree is made of Python's own values and of four things that stand for what
 only torch has: `Name` (a GLOBAL), `Call` and `New` (REDUCE and NEWOBJ, with an
 optional BUILD) and `Bytes` (a storage). `dump` turns it into a pickle the way
 `torch.save` would, memo and all; `zipped` and `legacy` put that, with the
-storages, into a container. `invoke` asks the pickle machine alone. Standard
-library only.
+storages, into a container. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -231,8 +229,3 @@ def untyped(
         *(data, offset, size, stride, requires_grad, hooks()),
         *(Name(f"torch.{dtype}"), *metadata),
     )
-
-
-def attributed(**attributes: Any) -> OrderedDict[str, Any]:
-    """Attributes in their order, as an OrderedDict with a state would have them."""
-    return OrderedDict(attributes)

@@ -12,11 +12,14 @@ from conformance.parser.errors import GlobalNotAllowed, Malformed
 from conformance.parser.registry import ANY, Call, Table
 from conformance.parser.trace import Trace
 from conformance.parser.values import (
+    Device,
     DType,
     Global,
+    Inert,
     Layout,
     Object,
     QScheme,
+    Size,
     TypedGlobal,
 )
 from tests.builders import pickles as p
@@ -100,6 +103,29 @@ def test_names_are_values() -> None:
     assert one == same != other
     assert len({one, same, other}) == 2
     assert one != "a.b"
+
+
+def test_small_values_in_torch_s_spelling() -> None:
+    for small in (DType("float32"), Layout("strided"), QScheme("per_tensor_affine")):
+        assert str(small) == f"torch.{small.name}"
+        assert len({small, type(small)(small.name), small.name}) == 2
+    assert str(Device("cpu")) == "cpu"
+    assert str(Device("cuda", 1)) == "cuda:1"
+    assert repr(Size((2, 3))) == "Size([2, 3])"
+    assert Size((2, 3)) == (2, 3)
+
+
+def test_objects_and_their_names() -> None:
+    one = Object(Global("a", "b"), (1,), {"k": 2})
+    assert (one.name, one.args, one.kwargs) == ("a.b", (1,), {"k": 2})
+    assert repr(one) == "Object('a.b')"
+    called = Object(Object(one))
+    assert called.name == "a.b()()"
+    assert called.kwargs == {}
+    with pytest.raises(TypeError, match=r"a\.b\(\)\(\) comes from a file"):
+        called()
+    with pytest.raises(NotImplementedError):
+        Inert().name  # noqa: B018 - each kind has a name of its own
 
 
 # ------------------------------------------------------------------ Python 2

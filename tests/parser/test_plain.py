@@ -173,6 +173,7 @@ PYTHON_2 = {
     "complex": (old_name("__builtin__.complex", 1.0, 2.0), 1 + 2j),
     "slice": (old_name("__builtin__.slice", None, 3, None), slice(3)),
     "counter": (old_name("collections.Counter", {"a": 2}), Counter("aa")),
+    "counted": (old_name("collections.Counter", ["a", "a"]), Counter("aa")),
     "pairs": (
         old_name("collections.OrderedDict", [["b", 1], ["a", 2]]),
         OrderedDict(b=1, a=2),
@@ -225,6 +226,20 @@ def test_reconstructor() -> None:
     assert made.args == ({"x": 1},)
     with pytest.raises(Malformed, match="two classes"):
         unpickle(p.pickle(p.call("copyreg._reconstructor", 1, 2, None)))
+
+
+@pytest.mark.parametrize("name", ["_reconstructor", "__newobj__", "__newobj_ex__"])
+def test_functions_of_copyreg_do_not_call_each_other(name: str) -> None:
+    """Or a line of them would be a recursion as deep as the file likes."""
+    for other in ("__newobj__", "__newobj_ex__", "_reconstructor"):
+        args = cls(f"copyreg.{other}"), (), {}
+        if name == "_reconstructor":
+            args = cls(f"copyreg.{other}"), cls("builtins.object"), None
+        with pytest.raises(Malformed, match="is no class"):
+            unpickle(p.pickle(p.call(f"copyreg.{name}", *args)))
+    line = [cls("copyreg.__newobj__")] * 10_000
+    with pytest.raises(Malformed, match="is no class"):
+        unpickle(p.pickle(p.call("copyreg.__newobj__", *line)))
 
 
 def test_newobj_by_name() -> None:

@@ -27,6 +27,8 @@ def _size(machine: Unpickler, value: Any = ()) -> Size:
 def _device(machine: Unpickler, kind: Any, index: Any = None) -> Device:
     if type(kind) is Device and index is None:
         return kind
+    if type(kind) is bytes:  # of Python 2
+        kind = kind.decode("ascii", "replace")
     if type(kind) is not str or (index is not None and type(index) is not int):
         raise wrong("a device is a name and a number", kind)
     name, colon, number = kind.partition(":")

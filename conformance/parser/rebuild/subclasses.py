@@ -108,17 +108,18 @@ def _variable(machine: Unpickler, data: Any) -> Tensor:
     return copy_of(as_tensor(data, "a Variable's data"))
 
 
-def _uninitialized_kind(name: str, attributes: dict[Any, Any]) -> None:
-    @CALLS.named(f"torch.nn.parameter.{name}")
-    def make(machine: Unpickler, requires_grad: Any = True) -> Tensor:
-        """Materialised by its first use; a file knows only what it will be."""
-        tensor = empty(DTYPES["float32"])
-        tensor._type = f"torch.nn.parameter.{name}"
-        tensor._requires_grad = as_flag(requires_grad, "requires_grad")
-        tensor._attributes = dict(attributes)
-        return tensor
+@CALLS.named("torch.nn.parameter.UninitializedParameter")
+def _uninitialized_parameter(machine: Unpickler, requires_grad: Any = True) -> Tensor:
+    """Materialised by its first use; a file knows only what it will be."""
+    tensor = empty(DTYPES["float32"])
+    tensor._type = "torch.nn.parameter.UninitializedParameter"
+    tensor._requires_grad = as_flag(requires_grad, "requires_grad")
+    return tensor
 
 
-_uninitialized_kind("UninitializedParameter", {})
-# What torch's class says of itself (2.13.0); the file does not.
-_uninitialized_kind("UninitializedBuffer", {"persistent": True, "_is_buffer": True})
+@CALLS.named("torch.nn.parameter.UninitializedBuffer")
+def _uninitialized_buffer(machine: Unpickler, requires_grad: Any = False) -> Tensor:
+    tensor = _uninitialized_parameter(machine, requires_grad)
+    tensor._type = "torch.nn.parameter.UninitializedBuffer"
+    tensor._attributes = {"persistent": True, "_is_buffer": True}
+    return tensor
