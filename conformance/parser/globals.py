@@ -89,6 +89,7 @@ _DTYPE_ALIASES: Final = {
     "cdouble": "complex128",
     "cfloat": "complex64",
     "chalf": "complex32",
+    "bit": "uint1",
 }
 
 #: Names that are values, not something to call.

@@ -489,3 +489,21 @@ def test_storages_are_not_copied(name: str, tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < LARGE // 50
+
+
+# --------------------------------------------------------------- the collector
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_afterwards_as_it_was(enabled: bool) -> None:
+    """A load lets it rest, also when it fails."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        load(io.BytesIO(pickle.dumps([1])))
+        assert gc.isenabled() is enabled
+        with pytest.raises(CheckpointError):
+            load(io.BytesIO(b"\x80"))
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()

@@ -232,7 +232,7 @@ def test_reconstructor() -> None:
 def test_functions_of_copyreg_do_not_call_each_other(name: str) -> None:
     """Or a line of them would be a recursion as deep as the file likes."""
     for other in ("__newobj__", "__newobj_ex__", "_reconstructor"):
-        args = cls(f"copyreg.{other}"), (), {}
+        args: tuple[Any, ...] = cls(f"copyreg.{other}"), (), {}
         if name == "_reconstructor":
             args = cls(f"copyreg.{other}"), cls("builtins.object"), None
         with pytest.raises(Malformed, match="is no class"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.parser import CheckpointError, Object, Tensor, Trace
+from conformance.parser import CheckpointError, Object, Trace
 from conformance.parser.rebuild.views import PROPERTIES
 from tests.builders import pickles as p
 from tests.builders.checkpoints import Call, Name, floats, hooks, longs, tensor
