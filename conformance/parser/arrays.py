@@ -301,7 +301,7 @@ def set_state(machine: Unpickler, target: np.ndarray[Any, Any], state: Any) -> N
     try:
         # Every size in it has been checked against what is there.
         target.__setstate__((1, shape, kind, bool(fortran), data))
-    except (TypeError, ValueError, OverflowError, MemoryError):
+    except (TypeError, ValueError, OverflowError, SystemError):
         raise Malformed("numpy refuses the array", phase="rebuild") from None
 
 
@@ -337,6 +337,9 @@ def _fit(machine: Unpickler, shape: Any, kind: np.dtype[Any], data: Any) -> None
             "bytes",
             phase="rebuild",
         )
+    if math.prod(max(size, 1) for size in shape) * max(kind.itemsize, 1) >= 1 << 63:
+        # numpy asks so of new arrays, even where one of the sizes is 0.
+        raise Malformed("an array too large for numpy", phase="rebuild")
     # Elements of no bytes are elements too.
     machine.spend(max(count, len(data)))
 
@@ -371,7 +374,7 @@ def frombuffer(
     _fit(machine, shape, kind, data)
     if order == "K":
         return _permuted(data, kind, shape, axes)
-    return _shown(shape, kind, data, order)
+    return np.ndarray(shape, kind, data, order=order)
 
 
 def _is_order(order: Any) -> bool:
@@ -382,11 +385,4 @@ def _permuted(data: Any, kind: np.dtype[Any], shape: Any, axes: Any) -> Any:
     """An array whose axes lie in memory in another order (numpy 2.3 and up)."""
     if not _is_shape(axes) or sorted(axes) != list(range(len(shape))):
         raise Malformed("the axes of a numpy array are no permutation", phase="rebuild")
-    return _shown(shape, kind, data, "C").transpose(axes)
-
-
-def _shown(shape: Any, kind: np.dtype[Any], data: Any, order: Any) -> Any:
-    try:
-        return np.ndarray(shape, kind, data, order=order)
-    except ValueError:
-        raise Malformed("numpy refuses the array", phase="rebuild") from None
+    return np.ndarray(shape, kind, data).transpose(axes)

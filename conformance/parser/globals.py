@@ -61,6 +61,8 @@ def _typed_globals() -> dict[str, tuple[str, str, str, DTypeInfo]]:
             ]
     for module in ("torch.storage", "torch"):
         rows.append((module, "UntypedStorage", "untyped", DTYPES["uint8"]))
+    # As torch 1.12 called it.
+    rows.append(("torch.storage", "_UntypedStorage", "untyped", DTYPES["uint8"]))
     for info in DTYPES.values():
         if info.storage is None:
             rows.append(("torch", _cpp_storage(info.name), "storage", info))

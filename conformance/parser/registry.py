@@ -41,7 +41,11 @@ ANY = 1 << 62
 
 def _count(least: int, most: int) -> str:
     if least != most < ANY:
-        return f"{least} to {most} arguments"
+        return (
+            f"at least {least} arguments"
+            if most == ANY
+            else f"{least} to {most} arguments"
+        )
     number = f"{least} argument{'' if least == 1 else 's'}"
     return number if least == most else f"at least {number}"
 

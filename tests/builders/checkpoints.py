@@ -84,6 +84,13 @@ ITEMSIZES: Final = {
 class _Writer(pickle._Pickler):
     """Python's own pickler, which also writes what nobody could import."""
 
+    # What Python's pickler has, and its type stubs do not.
+    get: Any
+    memo: Any
+    memoize: Any
+    save: Any
+    write: Any
+
     dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
 
     def __init__(self, file: io.BytesIO, protocol: int, *, legacy: bool) -> None:

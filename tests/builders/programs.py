@@ -6,6 +6,7 @@ takes lie on the stack, and leaves there what its row says.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from random import Random
 
 from conformance.parser.opcodes import OPCODES, Opcode
@@ -16,7 +17,7 @@ _OUTSIDE = {"EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "STOP", "F
 _ROWS = [row for row in OPCODES if row.name not in _OUTSIDE]
 
 #: Names that stay inert, so that readers have no calls to disagree about.
-_NAMES = (("a", "b"), ("c.d", "e"), ("a.b", "c"))
+INERT = (("a", "b"), ("c.d", "e"), ("a.b", "c"))
 
 #: Words of the table that stand for any value.
 _ANY = {"value", "key", "state", "pid"}
@@ -35,26 +36,39 @@ _FIXED = (0, 1, 2, 127, 128, 200)
 _COUNTED = (b"", b"a", b"\x00\x01", b"xyz", b"\x7f" * 9)
 
 
-def program(random: Random, *, size: int, wild: float = 0.005) -> bytes:
-    """Up to `size` opcodes; `wild` is how often one comes that does not fit."""
+def program(
+    random: Random,
+    *,
+    size: int,
+    wild: float = 0.005,
+    names: Sequence[tuple[str, str]] = INERT,
+    without: Collection[str] = (),
+) -> bytes:
+    """Up to `size` opcodes; `wild` is how often one comes that does not fit.
+
+    `names` are what it may name, `without` the opcodes that it may not use.
+    """
+    rows = [row for row in _ROWS if row.name not in without]
     stack = ["None", "mark"]
     kept: set[int] = set()
     pieces = [p.NONE, p.MARK]
     for _ in range(random.randrange(1, size)):
-        fitting = [row for row in _ROWS if _taken(row, stack) is not None]
+        fitting = [row for row in rows if _taken(row, stack) is not None]
         if random.random() < wild:
-            pieces.append(_written(random, random.choice(_ROWS), kept))
-            continue
+            fitting = rows
         row = random.choice(fitting)
         if row.name in _GET and not kept:
             continue
-        pieces.append(_written(random, row, kept))
-        _step(row, stack)
+        pieces.append(_written(random, row, kept, names))
+        if _taken(row, stack) is not None:
+            _step(row, stack)
     # What is left becomes one value, so that all of it can be seen.
     return p.pickle(*pieces, p.TUPLE * stack.count("mark"))
 
 
-def _written(random: Random, row: Opcode, kept: set[int]) -> bytes:
+def _written(
+    random: Random, row: Opcode, kept: set[int], names: Sequence[tuple[str, str]]
+) -> bytes:
     """The opcode with an argument; `kept` is what the memo holds by then."""
     argument = row.argument
     if row.name in _GET:
@@ -69,7 +83,7 @@ def _written(random: Random, row: Opcode, kept: set[int]) -> bytes:
     if row.name == "PROTO":
         return bytes(p.PROTO(random.randrange(6)))
     if argument.lines == 2:
-        return bytes(p.NAMES[row.name](*random.choice(_NAMES)))
+        return bytes(p.NAMES[row.name](*random.choice(names)))
     if argument.lines:
         return bytes(p.NAMES[row.name](random.choice(_LINES[row.name])))
     choice = random.choice(_COUNTED if argument.counted else _FIXED)

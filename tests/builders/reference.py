@@ -107,8 +107,8 @@ def facts(root: Any) -> list[Any]:
         if isinstance(value, Global):
             told.append(("global", value.name))
         elif isinstance(value, type):
-            name = getattr(value, "name", f"{value.__module__}.{value.__qualname__}")
-            told.append(("global", name))
+            kept = value.name if issubclass(value, Kept) else ""
+            told.append(("global", kept or f"{value.__module__}.{value.__qualname__}"))
         elif type(value) not in _PARTS and not isinstance(value, Kept):
             told.append((type(value).__name__, _bits(value)))
         elif id(value) in seen:

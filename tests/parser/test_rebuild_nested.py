@@ -156,12 +156,13 @@ def test_wrong_nested(parts: dict[str, Any], kind: str, match: str) -> None:
         rebuilt(nested(**parts))
 
 
-def test_meta_ones_have_no_numbers_to_check() -> None:
-    def meta(dtype: str, *shape: int) -> Call:
-        stride = (shape[-1], 1)[-len(shape) :]
-        name = "torch._utils._rebuild_meta_tensor_no_storage"
-        return Call(name, Name(f"torch.{dtype}"), shape, stride, False)
+def meta(dtype: str, *shape: int) -> Call:
+    stride = (shape[-1], 1)[-len(shape) :]
+    name = "torch._utils._rebuild_meta_tensor_no_storage"
+    return Call(name, Name(f"torch.{dtype}"), shape, stride, False)
 
+
+def test_meta_ones_have_no_numbers_to_check() -> None:
     sizes = meta("int64", 2, 2)
     read = rebuilt(nested(meta("float32", 10), sizes, sizes, meta("int64", 2)))
     assert (read.device, read.shape) == ("meta", (2, -1, -1))
@@ -215,6 +216,12 @@ def test_the_parts_are_the_very_objects() -> None:
     assert read.parts["values"] is one
     assert read.parts["offsets"] is other
     assert read.parts["metadata_cache"] is known
+
+
+def test_jagged_on_meta() -> None:
+    offsets, values = meta("int64", 3), meta("float32", 3, 2)
+    read = rebuilt(jagged(values=values, offsets=offsets))
+    assert (read.device, read.shape) == ("meta", (2, -1, 2))
 
 
 def test_as_torch_writes_it() -> None:

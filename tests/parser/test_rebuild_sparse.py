@@ -419,6 +419,37 @@ def test_wrong_layouts(tree: Call, match: str) -> None:
         rebuilt(tree, weights_only=False)
 
 
+# ------------------------------------------------------------------ written by C++
+
+
+def test_the_form_of_cpp() -> None:
+    """`(layout, size, requires_grad, *parts, hooks)`, the layout as a number."""
+    hooks = Call("collections.OrderedDict")
+    coo_parts = (table(2, 2, 0, 1, 1, 0), values(2))
+    read = rebuilt(Call(REBUILD, 1, (2, 2), True, *coo_parts, hooks))
+    assert (read.layout, read.shape, read.requires_grad) == ("sparse_coo", (2, 2), True)
+    csr_parts = (row(0, 1, 2), row(0, 1), values(2))
+    read = rebuilt(Call(REBUILD, 2, (2, 2), False, *csr_parts, hooks))
+    assert (read.layout, read.requires_grad) == ("sparse_csr", False)
+
+
+@pytest.mark.parametrize(
+    ("args", "match"),
+    [
+        ((1, (2, 2), True, None), "of C\\+\\+ made of 0 parts"),
+        ((2, (2, 2), True, row(0), row(0), None), "made of 2 parts"),
+        ((7, (2, 2), True, row(0), row(0), None), "made of 2 parts"),
+        (("x", (2, 2), True), "made of 0 parts"),
+        ((layout("sparse_coo"), PAIR, True, row(0), row(0), 1), "made of 2 parts"),
+        ((1, (2, 2), 7, *PAIR[:2], None), "requires_grad must be a bool"),
+        ((1, (1, 1), False, *PAIR[:2], None), "lies outside its size"),
+    ],
+)
+def test_wrong_forms_of_cpp(args: Any, match: str) -> None:
+    with refused("Malformed", match):
+        rebuilt(Call(REBUILD, *args))
+
+
 # ------------------------------------------------------------------- before 1.0
 
 

@@ -58,6 +58,7 @@ def test_every_fact_of_a_tensor() -> None:
     assert (read.shape, read.stride, read.storage_offset) == ((2, 2), (3, 1), 1)
     assert (read.requires_grad, read.is_conj, read.is_neg) == (True, False, False)
     assert (read.parts, read.attributes, read.state) == ({}, {}, None)
+    assert read.storage is not None
     assert bytes(read.storage.data) == storage.data
     assert read.numpy().tolist() == [[1, 2], [4, 5]]
 

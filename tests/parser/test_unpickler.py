@@ -181,6 +181,8 @@ def test_protocols_are_told() -> None:
 
 
 def test_only_we_take() -> None:
+    made = unpickle(p.pickle(MADE, p.args(1), p.NEWOBJ))
+    assert (made.name, made.args) == ("a.b()", (1,))
     # As torch's weights_only does.
     for data, value in (
         (p.pickle(p.PROTO(255), p.NONE), None),

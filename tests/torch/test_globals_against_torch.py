@@ -58,12 +58,11 @@ def test_constants() -> None:
         name: value
         for name, value in vars(torch).items()
         if isinstance(value, (torch.dtype, torch.layout, torch.qscheme))
-        and not name.startswith("_")
     }
+    kinds = {torch.dtype: DType, torch.layout: Layout, torch.qscheme: QScheme}
     for name, value in constants.items():
         ours = known.CONSTANTS[f"torch.{name}"]
-        kind = {DType: torch.dtype, Layout: torch.layout, QScheme: torch.qscheme}
-        assert kind[type(ours)] is type(value)
+        assert type(ours) is kinds[type(value)]
         assert str(ours) == str(value)
     torch_s = {name for name in known.CONSTANTS if name.startswith("torch.")}
     assert torch_s - NEWER == {f"torch.{name}" for name in constants}
