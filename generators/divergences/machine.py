@@ -153,3 +153,27 @@ def module_of_allowed_class() -> bytes:
 def attribute_named_by_int() -> bytes:
     """BUILD of an OrderedDict with `{1: 2}`: an attribute whose name is no string."""
     return archive(build(call("collections.OrderedDict"), {1: 2}))
+
+
+@case()
+def integer_octal() -> bytes:
+    """An integer of protocol 0 in digits that C pickle takes for octal."""
+    return archive(b"I010\n" + pickle.STOP)
+
+
+@case()
+def nothing_appended() -> bytes:
+    """APPENDS of no items to what is no list."""
+    return archive(pickle.NONE + pickle.MARK + pickle.APPENDS + pickle.STOP)
+
+
+@case()
+def list_built_with_none() -> bytes:
+    """BUILD of a list with the state None."""
+    return archive(pickle.EMPTY_LIST + pickle.NONE + pickle.BUILD + pickle.STOP)
+
+
+@case()
+def arguments_in_a_dict() -> bytes:
+    """REDUCE whose arguments are the keys of a dict, of which there are none."""
+    return archive(name("builtins.set") + pickle.EMPTY_DICT + pickle.REDUCE + b".")
