@@ -38,7 +38,8 @@ class Row:
     `modes` and whose verdict is among `verdicts`, if torch's answer matches
     `torch_says`, ours matches `ours_says`, and every difference that is shown
     matches `differs` (regular expressions, searched; empty ones always match),
-    and if all of `when` is true of the file (see `facts`).
+    and if all of `when` is true of the file (see `facts`). The cases of an
+    `undisclosed` row are not among the committed files.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Row:
     differs: str = ""
     when: tuple[str, ...] = ()
     link: str = ""
+    undisclosed: bool = False
 
     def matches(self, result: ModeResult) -> bool:
         """Whether the result reads like this divergence, whatever the file is."""

@@ -61,16 +61,17 @@ def test_a_row_knows_its_divergence_by_words(row: Row) -> None:
 
 
 def test_every_case_is_there_and_every_file_is_a_case() -> None:
-    cases = {case for row in ROWS for case in row.cases}
+    cases = {case for row in ROWS for case in row.cases if not row.undisclosed}
     files = {path.name for path in CASES.iterdir()} - {"README.md"}
     assert cases == files
     assert all((CASES / file).stat().st_size < 4096 for file in files)
 
 
+KEPT = [(row, case) for row in ROWS for case in row.cases if not row.undisclosed]
+
+
 @pytest.mark.parametrize(
-    ("row", "case"),
-    [(row, case) for row in ROWS for case in row.cases],
-    ids=[f"{row.id}-{case}" for row in ROWS for case in row.cases],
+    ("row", "case"), KEPT, ids=[f"{row.id}-{case}" for row, case in KEPT]
 )
 def test_our_reader_does_what_the_row_says(row: Row, case: str) -> None:
     """Not in all modes: in some of them another row may have the case."""

@@ -8,6 +8,15 @@ torch does what with it, and why we do not, says `conformance/divergences.toml`.
 from __future__ import annotations
 
 from . import containers, hostile, machine, rebuild, values
-from .registry import CASES, write
+from .registry import CASES, UNDISCLOSED, write
 
-__all__ = ["CASES", "containers", "hostile", "machine", "rebuild", "values", "write"]
+__all__ = [
+    "CASES",
+    "UNDISCLOSED",
+    "containers",
+    "hostile",
+    "machine",
+    "rebuild",
+    "values",
+    "write",
+]

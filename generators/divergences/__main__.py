@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import CASES, write
+from . import write
 
 parser = argparse.ArgumentParser(prog="generators.divergences", description=__doc__)
 parser.add_argument("folder", type=Path, metavar="DIR")
-folder = parser.parse_args().folder
-write(folder)
-print(f"{len(CASES)} files in {folder}")
+parser.add_argument(
+    "--undisclosed", action="store_true", help="those too that are not to be kept"
+)
+arguments = parser.parse_args()
+files = write(arguments.folder, undisclosed=arguments.undisclosed)
+print(f"{len(files)} files in {arguments.folder}")

