@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import io
 import pickle
-import struct
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.parser import CheckpointError, Limits, Object, load
+from conformance.parser import Object, load
 from tests.builders import pickles as p
+from tests.builders.arrays import TWO, filled, kind
 from tests.builders.checkpoints import Call, Name, dump
 from tests.builders.machine import unpickle
 from tests.builders.rebuilt import refused
@@ -43,7 +43,7 @@ FIELDS: dict[str, Any] = {
     },
     "empty": [],
     "objects": [("a", "<i4"), ("o", "O")],
-    "dates": [("t", "<M8[ns]"), ("n", "bfloat16")],
+    "dates": [("t", "<M8[ns]"), ("n", ml_dtypes.bfloat16)],
 }
 
 
@@ -51,13 +51,11 @@ def dtypes() -> dict[str, Any]:
     """Every kind of dtype that numpy pickles, by a name for the test."""
     made = {name: np.dtype(getattr(ml_dtypes, name, name)) for name in SIMPLE}
     for name, fields in FIELDS.items():
-        if name == "dates":
-            fields = [("t", "<M8[ns]"), ("n", ml_dtypes.bfloat16)]
         made[name] = np.dtype(fields)
     made["aligned"] = np.dtype([("a", "i1"), ("b", "f8")], align=True)
     made["record"] = np.dtype((np.record, [("a", "<i4")]))
     about = {"unit": ["m", {"s": 1}]}
-    for name, kind in {
+    for name, spec in {
         "float about": "<f8",
         "big about": ">i4",
         "date about": "<M8[ns]",
@@ -65,7 +63,7 @@ def dtypes() -> dict[str, Any]:
         "object about": "O",
         "text about": "U3",
     }.items():
-        made[name] = np.dtype(kind, metadata=about)  # type: ignore[call-overload]
+        made[name] = np.dtype(spec, metadata=about)  # type: ignore[call-overload]
     return made
 
 
@@ -191,22 +189,6 @@ def test_both_names_of_every_function(name: str) -> None:
 # ---------------------------------------------------------------- by hand, right
 
 
-def kind(code: Any = "f8", order: str = "<", *rest: Any, state: Any = None) -> Call:
-    """A dtype as numpy pickles it; `rest` after the byte order."""
-    usual = (3, order, *(rest or (None, None, None, -1, -1, 0)))
-    return Call(
-        "numpy.dtype", code, False, True, state=usual if state is None else state
-    )
-
-
-def filled(state: Any, subtype: str = "numpy.ndarray", shape: Any = (0,)) -> Call:
-    function = "numpy._core.multiarray._reconstruct"
-    return Call(function, Name(subtype), shape, b"b", state=state)
-
-
-TWO = struct.pack("<2d", 1.5, -2)
-
-
 @pytest.mark.parametrize("encoding", ["latin1", "bytes"])
 def test_arrays_of_python_2(encoding: str) -> None:
     """Its bytes are a str, and so are the byte order and the names of fields."""
@@ -304,367 +286,3 @@ def test_recursive_arrays() -> None:
     ours = read(pickle.dumps(made, 2))
     assert ours[0] is ours
     made[0] = None
-
-
-# ---------------------------------------------------------------- by hand, wrong
-
-A_FIELD = {"a": (kind("i4"), 0)}
-DEEP: Any = ()
-for _ in range(200):
-    DEEP = (DEEP,)
-
-
-def fields(
-    names: Any = ("a",), rows: Any = None, size: Any = 4, flags: Any = 16
-) -> Call:
-    return kind(
-        "V4", "|", None, names, A_FIELD if rows is None else rows, size, 1, flags
-    )
-
-
-def dated(metadata: Any, code: str = "M8") -> Call:
-    return kind(code, state=(4, "<", None, None, None, -1, -1, 0, metadata))
-
-
-#: A dtype, and what is said of it.
-WRONG_DTYPES: list[tuple[Call, str, str]] = [
-    *(
-        (Call("numpy.dtype", code), "Unsupported", "the numpy dtype")
-        for code in (
-            *(
-                "",
-                "<",
-                "nope",
-                "i3",
-                "f12x",
-                "t8",
-                "a5",
-                "i4,i4",
-                "f8[2]",
-                "S-1",
-                "S+1",
-            ),
-            *("S99999999999", "V2147483648", "f\u0663", "x" * 50, "M8[ns]", "i\x00"),
-        )
-    ),
-    (
-        Call("numpy.dtype", Name("my.thing")),
-        "Unsupported",
-        "the numpy dtype 'my.thing'",
-    ),
-    (Call("numpy.dtype", Name("numpy.matrix")), "Unsupported", "'numpy.matrix'"),
-    (Call("numpy.dtype", Name("ml_dtypes.nope")), "Unsupported", "'ml_dtypes.nope'"),
-    (kind(state=()), "Malformed", "the state of a numpy dtype is a tuple"),
-    (kind(state=[3, "<", None, None, None]), "Malformed", "is a tuple"),
-    (kind(state=(3,) * 10), "Malformed", "is a tuple"),
-    (kind(state=("3", "<", None, None, None)), "Malformed", "of unknown byte order"),
-    (kind(state=(3, 1, None, None, None)), "Malformed", "of unknown byte order"),
-    (kind(order="x"), "Malformed", "of unknown byte order"),
-    (kind(order=""), "Malformed", "of unknown byte order"),
-    (kind("V8", "|", 7, None, None), "Malformed", "numpy refuses the dtype"),
-    (kind("V8", "|", (kind(),), None, None), "Malformed", "numpy refuses"),
-    (
-        kind("V8", "|", (7, (2,)), None, None),
-        "Malformed",
-        "a numpy dtype needs a dtype",
-    ),
-    (kind("V8", "|", (kind(), (-1,)), None, None), "Malformed", "numpy refuses"),
-    (kind("V8", "|", (kind(), (1 << 40,)), None, None), "Malformed", "numpy refuses"),
-    (kind("V8", "|", (kind(), DEEP), None, None), "Malformed", "numpy refuses"),
-    (fields("a"), "Malformed", "numpy refuses"),
-    (fields(None), "Malformed", "numpy refuses"),
-    (fields(("a",), []), "Malformed", "numpy refuses"),
-    (fields(("b",)), "Malformed", "numpy refuses"),
-    (fields(("a", "a")), "Malformed", "numpy refuses"),
-    (fields((DEEP,)), "Malformed", "numpy refuses"),
-    (fields((7,)), "Malformed", "numpy refuses"),
-    (fields((b"\xff",)), "Malformed", "numpy refuses"),
-    (fields(rows={"a": 7}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (kind("i4"),)}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (7, 0)}), "Malformed", "a field of a numpy dtype needs a dtype"),
-    (fields(rows={"a": (kind("i4"), "0")}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (kind("i4"), 1 << 80)}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (kind("i4"), -1)}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (kind("i4"), 0, DEEP)}), "Malformed", "numpy refuses"),
-    (fields(rows={"a": (kind("i4"), 0, 7)}), "Malformed", "numpy refuses"),
-    (fields(size=3), "Malformed", "numpy refuses"),
-    (fields(size=-1), "Malformed", "numpy refuses"),
-    (fields(size=1 << 40), "Malformed", "numpy refuses"),
-    (fields(size="4"), "Malformed", "numpy refuses"),
-    (fields(flags=None), "Malformed", "numpy refuses"),
-    (fields(size=5, flags=0x90), "Malformed", "numpy refuses"),
-    (dated(7), "Malformed", "numpy refuses"),
-    (dated((None,)), "Malformed", "numpy refuses"),
-    (dated((None, 7)), "Malformed", "numpy refuses"),
-    (dated((None, ())), "Malformed", "numpy refuses"),
-    (dated((None, ["ns", 1])), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 1, 1, 1, 1))), "Malformed", "numpy refuses"),
-    (dated((None, ("nope", 1))), "Malformed", "numpy refuses"),
-    (dated((None, (DEEP, 1))), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 0))), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 1 << 31))), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 1.0))), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 1, 2, 1))), "Malformed", "numpy refuses"),
-    (dated((None, ("ns", 1, 1, 2))), "Malformed", "numpy refuses"),
-    (dated(([1], ("ns", 1, 1, 1))), "Malformed", "numpy refuses"),
-    (dated([1], "f8"), "Malformed", "numpy refuses"),
-]
-
-
-@pytest.mark.parametrize(("made", "error", "match"), WRONG_DTYPES)
-def test_wrong_dtypes(made: Call, error: str, match: str) -> None:
-    with refused(error, match):
-        unpickle(dump(made))
-
-
-#: An array, and what is said of it.
-WRONG_ARRAYS: list[tuple[Call, str]] = [
-    (filled((1, (2,), kind(), False, TWO), shape=(1,)), "rebuilt from nothing"),
-    (filled((1, (2,), kind(), False, TWO), shape=7), "rebuilt from nothing"),
-    (filled((1, (2,), kind(), False)), "dtype"),
-    (filled([(2,), kind(), False, TWO]), "the state of a numpy array is a tuple"),
-    (filled((1, (2,))), "the state of a numpy array is a tuple"),
-    (filled((1, (2,), "f8", False, TWO)), "a numpy array needs a dtype"),
-    (filled((1, [2], kind(), False, TWO)), "of impossible shape"),
-    (filled((1, (2.0,), kind(), False, TWO)), "of impossible shape"),
-    (filled((1, (-2,), kind(), False, TWO)), "of impossible shape"),
-    (filled((1, (1 << 63,), kind(), False, TWO)), "of impossible shape"),
-    (filled((1, (1,) * 65, kind(), False, TWO)), "of impossible shape"),
-    (filled((1, (2,), kind(), "no", TWO)), "of impossible shape"),
-    (filled((1, (3,), kind(), False, TWO)), "3 x 8 bytes is given 16"),
-    (filled((1, (1 << 40, 1 << 40), kind(), False, TWO)), "x 8 bytes is given 16"),
-    (filled((1, (2,), kind(), False, None)), "a numpy array is made of bytes"),
-    (filled((1, (2,), kind(), False, [1.5, 2.5])), "a numpy array is made of bytes"),
-    (filled((1, (2,), kind(), False, bytearray(TWO))), "numpy refuses the array"),
-    (filled((1, (0, 1 << 62), kind(), False, b"")), "an array too large for numpy"),
-    (filled((1, (2,), kind("O8", "|"), False, TWO)), "of objects needs a list"),
-    (filled((1, (2,), kind("O8", "|"), False, [1])), "of objects needs a list"),
-    (filled((1, (2,), kind("O8", "|"), False, (1, 2))), "of objects needs a list"),
-    (
-        filled((1, (1,), kind("V16", "|", (kind(), (2,)), None, None), False, TWO)),
-        "a numpy array of arrays",
-    ),
-]
-
-
-@pytest.mark.parametrize(("made", "match"), WRONG_ARRAYS)
-def test_wrong_arrays(made: Call, match: str) -> None:
-    with refused("Malformed", match):
-        unpickle(dump(made, protocol=4))
-
-
-def buffered(*args: Any) -> Call:
-    return Call("numpy._core.numeric._frombuffer", *args)
-
-
-def alone(*args: Any) -> Call:
-    return Call("numpy._core.multiarray.scalar", *args)
-
-
-@pytest.mark.parametrize(
-    ("made", "match"),
-    [
-        (buffered("x", kind(), (2,), "C"), "_frombuffer needs bytes"),
-        (buffered(TWO, "f8", (2,), "C"), "a numpy array needs a dtype"),
-        (buffered(TWO, kind(), 2, "C"), "of impossible shape"),
-        (buffered(TWO, kind(), (2,), "X"), "of impossible shape"),
-        (buffered(TWO, kind(), (2,), None), "of impossible shape"),
-        (buffered(TWO, kind("O8", "|"), (2,), "C"), "of impossible shape"),
-        (buffered(TWO, kind(), (3,), "C"), "3 x 8 bytes is given 16"),
-        (buffered(b"", kind(), (0, 1 << 62), "C"), "an array too large for numpy"),
-        (buffered(TWO, kind(), (2, 1), "K"), "the axes .* are no permutation"),
-        (buffered(TWO, kind(), (2, 1), "K", (0, 0)), "are no permutation"),
-        (buffered(TWO, kind(), (2, 1), "K", (0,)), "are no permutation"),
-        (buffered(TWO, kind(), (2, 1), "K", [1, 0]), "are no permutation"),
-        (alone("f8", TWO[:8]), "a numpy scalar needs a dtype"),
-        (alone(kind(), TWO), "1 x 8 bytes is given 16"),
-        (alone(kind()), "1 x 8 bytes is given 0"),
-        (alone(kind(), None), "a numpy scalar is made of bytes"),
-        (alone(kind("U1"), b"\xff\xff\xff\xff"), "numpy refuses the scalar"),
-        (
-            alone(kind("V16", "|", (kind(), (2,)), None, None), TWO),
-            "a numpy scalar of arrays",
-        ),
-    ],
-)
-def test_wrong_buffers_and_scalars(made: Call, match: str) -> None:
-    with refused("Malformed", match):
-        unpickle(dump(made, protocol=4))
-
-
-def test_elements_that_their_fields_do_not_take() -> None:
-    mixed = kind(
-        *("V12", "|", None, ("a", "o")),
-        *({"a": (kind("i4"), 0), "o": (kind("O8", "|"), 4)}, 12, 1, 27),
-    )
-    made = filled((1, (1,), mixed, False, [(7, None)]))
-    assert unpickle(dump(made)).tolist() == [(7, None)]
-    for element in (("x", None), (7,), (Name("a.b"), 1), (1 << 40, 1)):
-        with refused("Malformed", "numpy refuses the array"):
-            unpickle(dump(filled((1, (1,), mixed, False, [element]))))
-
-
-# ------------------------------------------------------- the order of things
-
-DTYPE = p.GLOBAL("numpy", "dtype") + p.args("f8", False, True)
-BIG = p.args(3, ">", None, None, None, -1, -1, 0)
-SAME = p.args(3, "<", None, None, None, -1, -1, 0)
-SCALAR = p.GLOBAL("numpy.core.multiarray", "scalar")
-EMPTY = p.call(
-    "numpy.core.multiarray._reconstruct",
-    *(p.Assembled(p.GLOBAL("numpy", "ndarray")), (0,), b"b"),
-)
-
-
-def made_scalar(recall: bytes) -> bytes:
-    """The float64 that eight bytes are under the dtype that `recall` brings."""
-    return bytes(SCALAR + p.args(p.Assembled(recall), TWO[:8]) + p.REDUCE)
-
-
-@pytest.mark.parametrize(
-    ("put", "get"),
-    [
-        (p.BINPUT(5), p.BINGET(5)),
-        (p.LONG_BINPUT(5), p.BINGET(5)),
-        (p.PUT("5"), p.GET("5")),
-        (p.MEMOIZE, p.BINGET(0)),
-    ],
-)
-def test_the_memo_gives_what_build_made(put: bytes, get: bytes) -> None:
-    stream = p.pickle(DTYPE, p.REDUCE, put, BIG, p.BUILD, p.POP, get)
-    assert unpickle(stream) == np.dtype(">f8")
-    whole = p.pickle(DTYPE, p.REDUCE, put, BIG, p.BUILD, p.POP, made_scalar(get))
-    assert unpickle(whole) == np.frombuffer(TWO, ">f8")[0]
-
-
-NATIVE = p.Assembled(DTYPE + p.REDUCE + SAME + p.BUILD)
-NONE_AT_ALL = p.args(1, (0,), NATIVE, False, b"")
-INCOMPLETE = "a numpy scalar has a dtype that is not complete"
-
-
-@pytest.mark.parametrize(
-    ("pieces", "match"),
-    [
-        # Used before BUILD has said all.
-        ((DTYPE, p.REDUCE, p.BINPUT(5), p.POP, made_scalar(p.BINGET(5))), INCOMPLETE),
-        # Had by somebody else when BUILD made another of it.
-        (
-            (
-                *(DTYPE, p.REDUCE, p.BINPUT(5), p.BINPUT(6), BIG, p.BUILD, p.POP),
-                made_scalar(p.BINGET(6)),
-            ),
-            INCOMPLETE,
-        ),
-        (
-            (
-                *(DTYPE, p.REDUCE, p.DUP, BIG, p.BUILD, p.POP, p.BINPUT(5)),
-                made_scalar(p.BINGET(5)),
-            ),
-            INCOMPLETE,
-        ),
-        # Changed twice, or made by opcodes that numpy's own pickles never have.
-        (
-            (DTYPE, p.REDUCE, BIG, p.BUILD, p.args(3, "<", None, None, None), p.BUILD),
-            "a numpy dtype is changed after its use",
-        ),
-        (
-            (p.MARK, p.GLOBAL("numpy", "dtype"), p.value("f8"), p.OBJ, BIG, p.BUILD),
-            "a numpy dtype is changed after its use",
-        ),
-        # An array whose memory others may show by now.
-        ((EMPTY, NONE_AT_ALL, p.BUILD, NONE_AT_ALL, p.BUILD), "built twice"),
-        # Numbers that are none, and a stream that ends there.
-        ((DTYPE, p.REDUCE, p.PUT("x5")), "'x5' is no integer"),
-        ((DTYPE, p.REDUCE, p.PUT("9" * 30)), "is no memo index"),
-        ((DTYPE, p.REDUCE, b"q"), "the pickle ends before its STOP"),
-    ],
-)
-def test_the_wrong_order(pieces: tuple[bytes, ...], match: str) -> None:
-    with pytest.raises(CheckpointError, match=match):
-        unpickle(p.pickle(*pieces))
-
-
-def test_states_that_change_nothing() -> None:
-    """Then it is the same dtype, whoever had it before."""
-    for order in ("<", "="):
-        state = p.args(3, order, None, None, None, -1, -1, 0)
-        stream = p.pickle(
-            *(p.MARK, DTYPE, p.REDUCE, p.BINPUT(5), state, p.BUILD),
-            *(state, p.BUILD, p.BINGET(5), made_scalar(p.BINGET(5)), p.TUPLE),
-        )
-        one, again, number = unpickle(stream)
-        assert one is again
-        assert number == 1.5
-
-
-def test_an_array_from_a_buffer_cannot_be_built() -> None:
-    made = buffered(bytearray(TWO), kind(), (2,), "C")
-    made.state = (1, (2,), kind(), False, TWO)
-    with refused("Malformed", "a numpy array is built twice"):
-        unpickle(dump(made))
-
-
-# --------------------------------------------------------------------- hostility
-
-
-def test_elements_of_no_bytes_are_counted() -> None:
-    """A shape alone makes any number of them."""
-    for made in (
-        filled((1, (1 << 40,), kind("S0", "|"), False, b"")),
-        buffered(b"", kind("V0", "|"), (1 << 40,), "C"),
-    ):
-        with refused("LimitExceeded", "copies_ratio", phase="pickle"):
-            unpickle(dump(made))
-
-
-def test_the_same_bytes_again_and_again() -> None:
-    data = bytes(80_000)
-    states = [(1, (10_000,), kind(), False, data) for _ in range(500)]
-    with refused("LimitExceeded", "copies_ratio", phase="pickle"):
-        unpickle(dump([filled(state) for state in states]))
-
-
-def wrapped(inner: bytes, depth: int) -> bytes:
-    """A dtype of one field of a dtype of one field ..."""
-    head = p.GLOBAL("numpy", "dtype") + p.args("V8", False, True) + p.REDUCE
-    begin = head + p.MARK + p.value(3) + p.value("|") + p.NONE + p.args("a")
-    begin += p.EMPTY_DICT + p.value("a")
-    end = p.value(0) + p.TUPLE2 + p.SETITEM + p.value(8) + p.value(1) + p.value(16)
-    return bytes(begin * depth + inner + (end + p.TUPLE + p.BUILD) * depth)
-
-
-@pytest.mark.parametrize(("depth", "fine"), [(29, True), (31, False), (5000, False)])
-def test_dtypes_inside_each_other(depth: int, fine: bool) -> None:
-    """numpy compares, hashes and frees them by recursion."""
-    inner = DTYPE + p.REDUCE + SAME + p.BUILD
-    stream = p.pickle(wrapped(inner, depth))
-    if fine:
-        assert unpickle(stream).itemsize == 8
-    else:
-        with refused("LimitExceeded", "numpy dtypes too deep in each other"):
-            unpickle(stream)
-
-
-def test_dtypes_that_double() -> None:
-    """Two fields of the same dtype, of two of the same: 2^n to look at."""
-    made: Call = kind("V0", "|", None, (), {}, 0, 1, 16)
-    for _ in range(25):
-        made = kind("V0", "|", None, ("a", "b"), {"a": (made, 0), "b": (made, 0)}, 0, 1)
-    with refused("LimitExceeded", "copies_ratio", phase="pickle"):
-        unpickle(dump(made), limits=Limits(copies_base=1000))
-
-
-def test_arrays_of_dtypes_in_metadata() -> None:
-    about = {"inner": kind(), "list": [1, 2]}
-    made = kind(state=(4, "<", None, None, None, -1, -1, 0, about))
-    assert dict(unpickle(dump(made)).metadata) == {
-        "inner": np.dtype("f8"),
-        "list": [1, 2],
-    }
-    assert unpickle(dump(dated({}, "f8"))).metadata is None
-
-
-def test_nothing_is_imported_or_called() -> None:
-    for module in ("numpy.testing", "os", "numpy.f2py"):
-        made = unpickle(dump(Call(f"{module}.system", "x")))
-        assert type(made) is Object
