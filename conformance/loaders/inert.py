@@ -91,8 +91,42 @@ class Record:
         self.dictitems.append((key, value))
 
 
-def _record(callee: Named, *args: Any, **kwargs: Any) -> Record:
-    return Record(callee, args, kwargs)
+class Made(Named):
+    """A class that the file would have made by a call, and the record of it.
+
+    NEWOBJ insists on a class, and takes no record.
+    """
+
+    record: Record
+
+    def __new__(mcs, record: Record) -> Named:
+        return super().__new__(mcs, "", record.full_name)
+
+    def __init__(cls, record: Record) -> None:
+        super().__init__()
+        cls.record = record
+
+    def __setstate__(cls, state: Any) -> None:
+        cls.record.state = state
+
+
+#: What makes classes in cloudpickle and dill, under whatever name they are vendored.
+_MAKERS: Final = frozenset(
+    {
+        "_builtin_type",
+        "_create_namedtuple",
+        "_create_type",
+        "_load_type",
+        "_make_skeleton_class",
+        "_make_skeleton_enum",
+    }
+)
+
+
+def _record(callee: Named, *args: Any, **kwargs: Any) -> Record | Made:
+    record = Record(callee, args, kwargs)
+    maker = callee.full_name.rpartition(".")[2]
+    return Made(record) if maker in _MAKERS else record
 
 
 class Function:
@@ -153,6 +187,35 @@ def _reconstructor(cls: Any, base: Any, state: Any) -> Any:
     return copyreg._reconstructor(cls, base, state)  # type: ignore[attr-defined]
 
 
+_GETATTR: Final = Named("builtins", "getattr")
+
+
+def _getattr(value: Any, name: Any, *default: Any) -> Any:
+    """How protocols below 4 name a class inside a class."""
+    if isinstance(value, Named | Function):
+        outer = value.full_name
+    elif isinstance(value, type):
+        outer = f"{value.__module__}.{value.__qualname__}"
+    else:
+        outer = ""
+    plain = outer and not default and isinstance(name, str) and name.isidentifier()
+    if not plain or isinstance(value, Made):
+        return Record(_GETATTR, (value, name, *default))
+    return Named(outer, name)
+
+
+def _moment(kind: Any) -> Callable[..., Any]:
+    """A date whose time zone may be an object of the file's own."""
+    named = Named("datetime", kind.__name__)
+
+    def make(*args: Any) -> Any:
+        if any(isinstance(part, Record) for part in args):
+            return Record(named, args)
+        return kind(*args)
+
+    return make
+
+
 def _array(core: str) -> Callable[..., Any]:
     named = Named(f"numpy.{core}.multiarray", "_reconstruct")
 
@@ -205,20 +268,18 @@ TABLE: Final[dict[str, Any]] = {
             collections.deque,
         )
     },
+    "builtins.getattr": _getattr,
     **{
         f"datetime.{kind.__name__}": kind
-        for kind in (
-            datetime.date,
-            datetime.datetime,
-            datetime.time,
-            datetime.timedelta,
-            datetime.timezone,
-        )
+        for kind in (datetime.date, datetime.timedelta, datetime.timezone)
     },
+    "datetime.datetime": _moment(datetime.datetime),
+    "datetime.time": _moment(datetime.time),
     **{f"pathlib.{name}": kind for name, kind in _PATHS.items()},
     **{f"pathlib._local.{name}": kind for name, kind in _PATHS.items()},
     "numpy.dtype": np.dtype,
     "numpy.ndarray": np.ndarray,
+    "numpy.record": np.record,
     **{
         f"numpy.{core}.{name}": function
         for core in ("core", "_core")

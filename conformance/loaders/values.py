@@ -28,7 +28,8 @@ from conformance.description import (
 def describe(value: Any, builder: Builder) -> AnyNode | None:
     """The node of a plain value, or `None` for anything else.
 
-    Goes by the exact type: a subclass is no plain value.
+    Goes by the exact type: a subclass is no plain value, nor is a date whose time
+    zone is an object of another class.
     """
     function = _TYPES.get(type(value))
     if function is not None:
@@ -151,10 +152,18 @@ def _dtype(dtype: np.dtype[Any]) -> str:
     return name
 
 
+def _moment(*names: str) -> Callable[[Any, Builder], AnyNode | None]:
+    describe = _fields(*names)
+    zones = (type(None), datetime.timezone)
+    return lambda value, builder: (
+        describe(value, builder) if type(value.tzinfo) in zones else None
+    )
+
+
 _DATE: Final = ("year", "month", "day")
 _TIME: Final = ("hour", "minute", "second", "microsecond", "tzinfo", "fold")
 
-_TYPES: Final[dict[type, Callable[[Any, Builder], AnyNode]]] = {
+_TYPES: Final[dict[type, Callable[[Any, Builder], AnyNode | None]]] = {
     list: sequence("list"),
     tuple: sequence("tuple"),
     set: _set,
@@ -168,8 +177,8 @@ _TYPES: Final[dict[type, Callable[[Any, Builder], AnyNode]]] = {
     slice: _fields("start", "stop", "step"),
     range: _fields("start", "stop", "step"),
     datetime.date: _fields(*_DATE),
-    datetime.time: _fields(*_TIME),
-    datetime.datetime: _fields(*_DATE, *_TIME),
+    datetime.time: _moment(*_TIME),
+    datetime.datetime: _moment(*_DATE, *_TIME),
     datetime.timedelta: _fields("days", "seconds", "microseconds"),
     datetime.timezone: _timezone,
     pathlib.PurePosixPath: _path,

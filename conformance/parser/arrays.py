@@ -16,7 +16,7 @@ import numpy as np
 
 from .errors import LimitExceeded, Malformed, Unsupported, quote
 from .registry import Table
-from .values import Global
+from .values import Global, Inert
 
 if TYPE_CHECKING:
     from .unpickler import Unpickler
@@ -112,6 +112,8 @@ def await_state(machine: Unpickler, value: Any, position: int) -> None:
 
 def complete(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
     """A dtype of which BUILD has said all there is to say."""
+    if isinstance(kind, Inert):
+        raise Unsupported(f"{what} of {quote(kind.name)}", phase="rebuild")
     if not isinstance(kind, np.dtype):
         raise Malformed(f"{what} needs a dtype", phase="rebuild")
     if id(kind) in machine.incomplete:

@@ -264,15 +264,19 @@ def _str(machine: Unpickler, value: Any = "") -> Any:
     return value if type(value) is str else NotImplemented
 
 
-def _word(value: Any) -> bool:
-    """Whether it is an int that arithmetic makes no work of."""
-    return type(value) in (int, bool) and value.bit_length() <= 64
+#: Bits of an int with which arithmetic is still no work to speak of.
+_MODEST: Final = 4096
+
+
+def _modest(value: Any) -> bool:
+    """Whether it is an int, and small enough to reckon with."""
+    return type(value) in (int, bool) and value.bit_length() <= _MODEST
 
 
 @CALLS.named("builtins.slice")
 def _slice(machine: Unpickler, start: Any, stop: Any, step: Any) -> Any:
     # A slice may hold anything, but only one of numbers is surely hashable.
-    if not all(value is None or _word(value) for value in (start, stop, step)):
+    if not all(value is None or _modest(value) for value in (start, stop, step)):
         return NotImplemented
     return slice(start, stop, step)
 
@@ -283,7 +287,7 @@ def _range(machine: Unpickler, start: Any, stop: Any = None, step: Any = 1) -> A
         start, stop = 0, start
     if not all(type(value) in (int, bool) for value in (start, stop, step)):
         raise Malformed("a range is made of ints", phase="rebuild")
-    if not all(_word(value) for value in (start, stop, step)):
+    if not all(_modest(value) for value in (start, stop, step)):
         return NotImplemented
     if step == 0:
         raise Malformed("a range with step 0", phase="rebuild")
@@ -338,7 +342,7 @@ def _time(machine: Unpickler, value: Any, *rest: Any) -> Any:
 
 @CALLS.named("datetime.timedelta")
 def _timedelta(machine: Unpickler, *parts: Any) -> Any:
-    if not all(type(part) is float or _word(part) for part in parts):
+    if not all(type(part) is float or _modest(part) for part in parts):
         raise Malformed("a timedelta is made of small numbers", phase="rebuild")
     return _made(datetime.timedelta, *parts)
 
@@ -371,7 +375,20 @@ for _kind, _name in (
     _path(_kind, _name)
 
 
-# ---------------------------------------------------------------- copyreg, BUILD
+# ------------------------------------------------------- classes, copyreg, BUILD
+
+
+@CALLS.named("builtins.getattr")
+def _getattr(machine: Unpickler, *args: Any) -> Any:
+    """How protocols below 4 name a class inside a class: still only a name."""
+    if len(args) != 2 or type(args[0]) is not Global or type(args[1]) is not str:
+        return NotImplemented
+    outer, name = args
+    size = len(outer.name) + len(name)
+    if size >= machine.limits.name_length or not name.isidentifier():
+        return NotImplemented
+    machine.spend(size)
+    return outer.attribute(name)
 
 
 def _class(cls: Any) -> Any:

@@ -97,6 +97,10 @@ class Global(Inert):
     def name(self) -> str:
         return self._name
 
+    def attribute(self, name: str) -> Global:
+        """The name of what would be this one's attribute."""
+        return Global(self.module, f"{self._name[len(self.module) + 1 :]}.{name}")
+
     def __eq__(self, other: object) -> bool:
         return (
             self._name == other._name if isinstance(other, Global) else NotImplemented

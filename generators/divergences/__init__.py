@@ -7,7 +7,7 @@ torch does what with it, and why we do not, says `conformance/divergences.toml`.
 
 from __future__ import annotations
 
-from . import containers, hostile, machine, rebuild, values
+from . import containers, hostile, machine, rebuild, tensors, values
 from .registry import CASES, UNDISCLOSED, write
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "hostile",
     "machine",
     "rebuild",
+    "tensors",
     "values",
     "write",
 ]

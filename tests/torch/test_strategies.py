@@ -143,8 +143,8 @@ def test_keys_and_scalars_survive(data: st.DataObject, weights_only: bool) -> No
     value = data.draw(scalars(weights_only=weights_only))
     file = io.BytesIO(save({key: value}))
     again = torch.load(file, weights_only=weights_only)
-    # NaN is not equal to itself; its text is.
-    assert repr(again) == repr({key: value})
+    # NaN is not equal to itself, and a set with one has no order to rely on.
+    assert compare(oracle.describe(again), oracle.describe({key: value})).equal
 
 
 @many

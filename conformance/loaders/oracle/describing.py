@@ -29,7 +29,7 @@ from conformance.description import (
     escape,
 )
 from conformance.loaders import inert, values
-from conformance.loaders.inert import Named, Record
+from conformance.loaders.inert import Made, Named, Record
 
 from .globals import STATE
 from .script import Script
@@ -51,12 +51,17 @@ def _describe(value: Any, builder: Builder) -> AnyNode:
     function = _TYPES.get(type(value))
     if function is not None:
         return function(value, builder)
-    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
+    if isinstance(value, type | types.FunctionType):
         return Scalar(type="global", value=_global_name(value))
     return _reduced(value, builder)
 
 
 def _global_name(value: Any) -> str:
+    if isinstance(value, types.BuiltinFunctionType):
+        reduced = value.__reduce__()
+        if isinstance(reduced, tuple):  # getattr of its class
+            owner, name = reduced[1]
+            return f"{_global_name(owner)}.{escape(name)}"
     if getattr(value, "__module__", None) is None:
         # As pickle finds out in which module it lives.
         name = value.__qualname__
@@ -69,7 +74,7 @@ def _record(value: Record, builder: Builder) -> AnyNode:
     callee = value.callee
     return Object(
         type=escape(value.full_name),
-        callee=builder.ref(callee) if isinstance(callee, Record) else None,
+        callee=builder.ref(callee) if isinstance(callee, Record | Made) else None,
         args=builder.refs(value.args),
         kwargs=builder.pairs(value.kwargs.items()),
         state=None if value.state is None else builder.ref(value.state),
@@ -81,14 +86,21 @@ def _record(value: Record, builder: Builder) -> AnyNode:
 def _reduced(value: Any, builder: Builder) -> AnyNode:
     """A live object, as it would pickle itself; runs its own code."""
     try:
-        reduced = value.__reduce_ex__(2)
+        reduce = copyreg.dispatch_table.get(type(value))
+        reduced = value.__reduce_ex__(2) if reduce is None else reduce(value)
     except Exception as error:
         kind = values.full_name(type(value))
         message = f"torch loads it, but a {kind} cannot say what it is made of"
         raise TypeError(message) from error
     if isinstance(reduced, str):
-        name = f"{type(value).__module__}.{reduced}"
-        return Scalar(type="global", value=escape(name))
+        # As pickle finds out in which module it lives.
+        module = pickle.whichmodule(value, reduced)  # type: ignore[attr-defined]
+        return Scalar(type="global", value=escape(f"{module}.{reduced}"))
+    if reduced[0] is getattr and isinstance(reduced[1][0], type):
+        # What lies inside a class has a name.
+        owner, name = reduced[1]
+        name = f"{_global_name(owner)}.{escape(name)}"
+        return Scalar(type="global", value=name)
     callee, args, state, listitems, dictitems = (*reduced, None, None, None)[:5]
     kwargs: dict[Any, Any] = {}
     if callee is copyreg.__newobj__:  # type: ignore[attr-defined]
@@ -127,6 +139,7 @@ _TYPES: Final[dict[type, Callable[[Any, Builder], AnyNode]]] = {
     Named: lambda value, _: Scalar(type="global", value=escape(value.full_name)),
     inert.Function: lambda value, _: Scalar(type="global", value=value.full_name),
     Record: _record,
+    Made: lambda value, builder: _record(value.record, builder),
     Script: lambda value, builder: value.describe(builder),
     torch.Size: values.sequence("torch.Size"),
     torch.dtype: _named("torch.dtype"),

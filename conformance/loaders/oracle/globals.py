@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import io
 import operator
+import sys
 import types
 from typing import Any, Final
 
@@ -53,14 +54,16 @@ def _look_up(parts: list[str]) -> None:
     Imports nothing for it: a module that nobody has imported yet is taken to
     have what the file wants of it.
     """
-    value: Any = torch
-    for depth, part in enumerate(parts[1:], 2):
+    names = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+    # A function may go by the name of its module: torch.nn.utils.weight_norm.
+    known = max(depth for depth, name in enumerate(names, 1) if name in sys.modules)
+    value: Any = sys.modules[names[known - 1]]
+    for depth, part in enumerate(parts[known:], known + 1):
         if not hasattr(value, part):
-            module = ".".join(parts[:depth])
             if depth == len(parts) or not isinstance(value, types.ModuleType):
                 raise AttributeError(f"Can't get attribute {part!r} on {value!r}")
-            if importlib.util.find_spec(module) is None:
-                raise ModuleNotFoundError(f"No module named {module!r}")
+            if importlib.util.find_spec(names[depth - 1]) is None:
+                raise ModuleNotFoundError(f"No module named {names[depth - 1]!r}")
             return
         value = getattr(value, part)
 

@@ -26,7 +26,7 @@ from ..errors import (
     quote,
 )
 from ..tensor import Storage
-from ..values import Global
+from ..values import Inert
 
 MAGIC: Final = 0x1950A86A20F9469CFC6C
 PROTOCOL: Final = 1001
@@ -95,7 +95,7 @@ class _Stream:
             type(pid) is tuple
             and len(pid) > 1
             and ascii_text(pid[0]) == "module"
-            and isinstance(pid[1], Global)
+            and isinstance(pid[1], Inert)
         ):
             # A module's class, with its source code beside it.
             return pid[1]

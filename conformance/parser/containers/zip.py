@@ -480,6 +480,8 @@ def _folder(name: bytes) -> bytes:
     # With a NUL in it torch looks up one name, whatever is asked for, and
     # cannot load what it finds.
     if not slash or b"\0" in root:
+        if name.endswith(b".npy"):
+            raise NotACheckpoint("this is a .npz file of numpy: use numpy.load()")
         raise NotACheckpoint(f"the first record, {quote(name)}, is in no folder")
     return root + slash
 

@@ -13,6 +13,7 @@ from .checks import (
     PARAMETER,
     TENSOR,
     as_flag,
+    as_grad,
     as_int,
     as_ints,
     as_tensor,
@@ -155,6 +156,8 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
     attributes = machine.attributes(state)
     plain = tensor.type in (TENSOR, PARAMETER)
     if attributes is not None:
+        if tensor.type == PARAMETER:
+            _say_again(tensor, attributes)
         taken = PROPERTIES.intersection(attributes) if plain else None
         if taken:
             raise Unsupported(
@@ -167,6 +170,22 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
     else:
         tensor._state = state
     return tensor
+
+
+def _say_again(tensor: Tensor, attributes: dict[Any, Any]) -> None:
+    """What the 4-bit Parameters of bitsandbytes keep in their state as well."""
+    if "data" in attributes:
+        data = as_tensor(attributes.pop("data"), "a Parameter's data")
+        if _kind(data) != _kind(tensor):
+            raise Unsupported("a Parameter given data of another kind", phase="rebuild")
+        tensor._take_view(data)
+    if "requires_grad" in attributes:
+        grad = as_grad(attributes.pop("requires_grad"), DTYPES[tensor.dtype])
+        tensor._requires_grad = grad
+
+
+def _kind(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.dtype, tensor.layout, tensor.device, tensor.is_conj, tensor.is_neg
 
 
 #: What every tensor has: to set it is more than to keep an attribute, if torch
