@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 
 from conformance.parser import Device, Malformed, Tensor, load
+from tests.builders import checkpoints
 from tests.builders import pickles as p
+from tests.builders.checkpoints import Call, Name, longs
+from tests.builders.checkpoints import tensor as plain_tensor
 from tests.builders.legacy import class_name, floats, python2, storage, stream, tensor
+from tests.builders.rebuilt import rebuilt, refused
 
 
 def read(data: bytes, encoding: str = "utf-8") -> Any:
@@ -152,6 +156,59 @@ def test_a_dtype_in_the_memo_is_the_one_that_was_built() -> None:
     one, other = read(stream([big, again]))
     assert one is other
     assert one == np.dtype(">i4")
+
+
+# ------------------------------------------------------------------------ torch 2.4
+
+NESTED_TENSOR = "torch.nested._internal.nested_tensor.NestedTensor"
+
+
+def jagged(state: Any, *args: Any) -> Call:
+    """The class itself is called; all but two of its facts are attributes."""
+    kind = Name(NESTED_TENSOR)
+    return Call("torch._tensor._rebuild_from_type_v2", kind, kind, args, state)
+
+
+def values() -> Call:
+    return plain_tensor(checkpoints.floats(*range(6)), (3, 2))
+
+
+def offsets(*numbers: int) -> Call:
+    return plain_tensor(longs(*numbers), (len(numbers),))
+
+
+def test_a_jagged_tensor() -> None:
+    cache = {"max_seqlen": 2}
+    state = {"_ragged_idx": 1, "_lengths": None, "_metadata_cache": cache, "_tag": 7}
+    found = rebuilt(jagged(state, values(), offsets(0, 1, 3)))
+    assert (found.type, found.layout) == (NESTED_TENSOR, "jagged")
+    assert (found.shape, found.requires_grad) == ((2, -1, 2), False)
+    assert found.parts["values"].numpy().tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert found.parts["offsets"].numpy().tolist() == [0, 1, 3]
+    assert found.parts["lengths"] is None
+    assert found.parts["metadata_cache"] == cache
+    assert found.attributes == state
+
+
+def test_a_jagged_tensor_with_holes() -> None:
+    state = {"_ragged_idx": 2, "_lengths": offsets(1, 1)}
+    found = rebuilt(jagged(state, values(), offsets(0, 1, 2)))
+    assert (found.shape, found.parts["ragged_idx"]) == ((2, 3, -1), 2)
+    assert found.parts["lengths"].numpy().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (jagged({}, values()), "made of values and offsets"),
+        (jagged({}, values(), offsets(0, 1, 4)), "lie outside"),
+        (jagged({"_lengths": 3}, values(), offsets(0, 1, 3)), "the lengths of"),
+        (jagged({"_metadata_cache": 3}, values(), offsets(0, 1, 3)), "must be a dict"),
+    ],
+)
+def test_a_wrong_jagged_tensor(made: Call, message: str) -> None:
+    with refused("Malformed", message):
+        rebuilt(made)
 
 
 # ----------------------------------------------------------------- torch 1.8 to 1.12

@@ -80,7 +80,7 @@ def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
         layout="jagged",
         device=values.device,
         requires_grad=as_grad(grad, DTYPES[values.dtype]),
-        type="torch.nested._internal.nested_tensor.NestedTensor",
+        type=NESTED_TENSOR,
         parts={
             "values": values,
             "offsets": offsets,
@@ -89,3 +89,22 @@ def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
             "metadata_cache": {} if cache is None else cache,
         },
     )
+
+
+#: The class itself, which was called until torch 2.4.
+NESTED_TENSOR: Final = "torch.nested._internal.nested_tensor.NestedTensor"
+
+
+def jagged_of_2_4(machine: Unpickler, args: Any, state: Any) -> Tensor:
+    """`NestedTensor(values, offsets)`; all else comes with its attributes."""
+    if not isinstance(args, (tuple, list)) or len(args) != 2:
+        raise Malformed(
+            "a jagged tensor is made of values and offsets", phase="rebuild"
+        )
+    kwargs = dict(zip(("values", "offsets"), args, strict=True))
+    attributes = machine.attributes(state) or {}
+    for name in ("lengths", "_ragged_idx", "_metadata_cache"):
+        attribute = f"_{name.removeprefix('_')}"
+        if attribute in attributes:
+            kwargs[name] = attributes[attribute]
+    return _rebuild_njt(machine, kwargs)

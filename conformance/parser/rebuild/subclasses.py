@@ -11,6 +11,7 @@ from ..registry import Table
 from ..tensor import Tensor
 from ..values import Global, Object
 from .checks import PARAMETER, TENSOR, as_class, as_flag, as_grad, as_tensor, wrong
+from .nested import NESTED_TENSOR, jagged_of_2_4
 from .strided import empty
 from .views import copy_of, with_hooks, with_state
 
@@ -79,10 +80,13 @@ def _typed(machine: Unpickler, name: str, args: Any) -> Any:
         if not isinstance(func, Global) or not func.name.startswith("torch."):
             return NotImplemented  # nobody knows what that makes
         name = func.name
-    tensor = machine.call(func, args)
-    if type(tensor) is Object:
+    if name == NESTED_TENSOR:
+        made: Any = jagged_of_2_4(machine, args, state)
+    else:
+        made = machine.call(func, args)
+    if type(made) is Object:
         return NotImplemented
-    tensor = as_tensor(tensor, f"what {quote(name)} makes")
+    tensor = as_tensor(made, f"what {quote(name)} makes")
     for name, kind, state in reversed(layers):
         if name in _OLD and kind == TENSOR:
             continue  # torch, too, leaves it alone, and its state aside

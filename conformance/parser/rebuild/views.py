@@ -174,12 +174,10 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
 
 def _say_again(tensor: Tensor, attributes: dict[Any, Any]) -> None:
     """What the 4-bit Parameters of bitsandbytes keep in their state as well."""
-    if "data" in attributes:
-        data = as_tensor(attributes.pop("data"), "a Parameter's data")
-        if _kind(data) != _kind(tensor):
-            raise Unsupported("a Parameter given data of another kind", phase="rebuild")
-        tensor._take_view(data)
-    if "requires_grad" in attributes:
+    data = attributes.get("data")
+    if type(data) is Tensor and _kind(data) == _kind(tensor):
+        tensor._take_view(attributes.pop("data"))
+    if type(attributes.get("requires_grad")) is bool:
         grad = as_grad(attributes.pop("requires_grad"), DTYPES[tensor.dtype])
         tensor._requires_grad = grad
 
