@@ -65,8 +65,9 @@ class Record:
     def full_name(self) -> str:
         calls = 0
         callee = self.callee
-        while isinstance(callee, Record):
-            callee = callee.callee
+        while isinstance(callee, Record | Made):
+            record = callee.record if isinstance(callee, Made) else callee
+            callee = record.callee
             calls += 1
         return callee.full_name + "()" * calls
 

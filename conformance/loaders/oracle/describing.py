@@ -51,9 +51,18 @@ def _describe(value: Any, builder: Builder) -> AnyNode:
     function = _TYPES.get(type(value))
     if function is not None:
         return function(value, builder)
+    if isinstance(value, type) and value in _SINGLETONS:
+        # Pickle has no name for these.
+        args = builder.refs([_SINGLETONS[value]])
+        return Object(type="builtins.type", args=args)
     if isinstance(value, type | types.FunctionType):
         return Scalar(type="global", value=_global_name(value))
     return _reduced(value, builder)
+
+
+_SINGLETONS: Final[dict[type, Any]] = {
+    type(value): value for value in (None, ..., NotImplemented)
+}
 
 
 def _global_name(value: Any) -> str:
