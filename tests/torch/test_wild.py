@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import pickle
-import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +31,18 @@ class Outer:
         return cls()
 
 
+class Zone(datetime.tzinfo):
+    """A time zone of its own."""
+
+    def utcoffset(self, _: Any) -> datetime.timedelta:
+        return datetime.timedelta(hours=1)
+
+    dst = utcoffset
+
+    def tzname(self, _: Any) -> str:
+        return "its own"
+
+
 def records() -> Any:
     made = np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
     return [made, made[0]]
@@ -44,9 +55,9 @@ WILD: dict[str, Callable[[], Any]] = {
     "methods": lambda: [dict.get, "a".upper, torch.Tensor.add],
     "types of singletons": lambda: [type(None), type(...), type(NotImplemented)],
     "time zones": lambda: [
-        datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        datetime.datetime(2020, 1, 1, tzinfo=Zone()),
         datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc),
-        datetime.time(1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        datetime.time(1, tzinfo=Zone()),
     ],
     "records": records,
     # Functions go by the name of the modules that these come from.
