@@ -280,6 +280,9 @@ TABLE: Final[dict[str, Any]] = {
     **{f"pathlib._local.{name}": kind for name, kind in _PATHS.items()},
     "numpy.dtype": np.dtype,
     "numpy.ndarray": np.ndarray,
+    "numpy._core._internal._convert_to_stringdtype_kwargs": (
+        np._core._internal._convert_to_stringdtype_kwargs  # type: ignore[attr-defined]
+    ),
     "numpy.record": np.record,
     **{
         f"numpy.{core}.{name}": function

@@ -77,3 +77,12 @@ def removed_class() -> bytes:
         None,
     )
     return archive(build(made, {"in_features": 1}))
+
+
+@case()
+def numpy_string_array() -> bytes:
+    """An array of numpy 2's strings of any length (StringDType)."""
+    kind = call("numpy._core._internal._convert_to_stringdtype_kwargs", 1)
+    reconstruct = "numpy._core.multiarray._reconstruct"
+    empty = call(reconstruct, name("numpy.ndarray"), (0,), "b")
+    return archive(build(empty, (1, (1,), kind, False, ["a"])))
