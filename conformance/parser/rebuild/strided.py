@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 CALLS: Final = Table()
 
 
+def _without_scale(dtype: str) -> Malformed:
+    return Malformed(f"a plain tensor of {dtype}, which has no scale", phase="rebuild")
+
+
 @CALLS.named("torch._utils._rebuild_tensor")
 def _rebuild_tensor(
     machine: Unpickler, storage: Any, offset: Any, size: Any, stride: Any
 ) -> Tensor:
     tensor = strided(machine, storage, offset, size, stride)
     if DTYPES[tensor.dtype].kind == "quantized":
-        raise Malformed(
-            f"a plain tensor of {tensor.dtype}, which has no scale", phase="rebuild"
-        )
+        raise _without_scale(tensor.dtype)
     return tensor
 
 
@@ -62,9 +64,7 @@ def _rebuild_tensor_v3(
 ) -> Tensor:
     info = as_dtype(dtype)
     if info.kind == "quantized":
-        raise Malformed(
-            f"a plain tensor of {info.name}, which has no scale", phase="rebuild"
-        )
+        raise _without_scale(info.name)
     tensor = strided(machine, storage, offset, size, stride, info)
     storage.interpret(info.swap)
     tensor._requires_grad = as_grad(requires_grad, info)
