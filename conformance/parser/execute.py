@@ -468,6 +468,7 @@ def _build(m: Unpickler, p: int) -> int:
     state = m.stack.pop()
     target = m.stack[-1]
     kind = type(target)
+    m.trace.builds[_type_name(target)] += 1
     if kind is Object:
         if target.state is not None:
             raise Malformed(f"{quote(target.name)} is built twice", phase="pickle")
@@ -481,6 +482,15 @@ def _build(m: Unpickler, p: int) -> int:
     else:
         plain.set_state(m, target, state)
     return p
+
+
+def _type_name(value: Any) -> str:
+    match value:
+        case Object(name=name) | Tensor(type=name):
+            return name
+        case np.dtype():
+            return "numpy.dtype"
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _inst(m: Unpickler, p: int) -> int:

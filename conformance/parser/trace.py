@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -14,8 +16,15 @@ class Trace:
     `legacy`, `tar`, `pickle`, `distcp`), `protocols` the protocol of each pickle
     (0 where it does not say), `byteorder` the archive's own record,
     `globals` how often each global was named, `calls` how often each global
-    was called (`REDUCE`, `NEWOBJ`, `OBJ`, `INST`), and `storages` the number
-    of storages and `storage_bytes` their bytes.
+    was called (`REDUCE`, `NEWOBJ`, `OBJ`, `INST`), `builds` how often a value of
+    each type was given a state (`BUILD`), `persistent_ids` how often each kind of
+    persistent id was met (`storage`; `view`, a storage inside another one;
+    `module`, a class with its source; `number`, a row of a legacy tar), and
+    `storages` the number of storages and `storage_bytes` their bytes.
+
+    Two are filled on demand, because they cost something: `pickles`, if it is a
+    list, with the bytes of each pickle that was read up to its STOP; `on_call`,
+    if it is there, is told of every call's name and arguments.
     """
 
     containers: list[str] = field(default_factory=list)
@@ -23,5 +32,9 @@ class Trace:
     byteorder: str | None = None
     globals: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    builds: Counter[str] = field(default_factory=Counter)
+    persistent_ids: Counter[str] = field(default_factory=Counter)
     storages: int = 0
     storage_bytes: int = 0
+    pickles: list[bytes] | None = None
+    on_call: Callable[[str, tuple[Any, ...]], None] | None = None

@@ -112,7 +112,7 @@ class Unpickler:
         """The value on top of the stack at STOP."""
         data = self.data
         dispatch = DISPATCH
-        position = start = self.position
+        position = start = begin = self.position
         protocols = len(self.trace.protocols)
         self.trace.protocols.append(0)
         if position < self.end and data[position] == 0x80 and position + 1 < self.end:
@@ -126,6 +126,10 @@ class Unpickler:
         except (IndexError, struct.error):
             # Either the stack ran out, or the stream.
             raise self._placed(self._ran_out(start), start) from None
+        finally:
+            if self.trace.pickles is not None:
+                # Up to STOP, or as far as it went.
+                self.trace.pickles.append(bytes(data[begin : start + 1]))
         return self.stack.pop()
 
     def run_deferred(self) -> None:
@@ -225,7 +229,7 @@ class Unpickler:
         """What REDUCE makes: a rebuilt value, or an inert `Object`."""
         args = self._arguments(callee, args)
         if type(callee) is not Object:
-            self.trace.calls[callee.name] += 1
+            self._traced(callee.name, args)
             if type(callee) is TypedGlobal:
                 return rebuild.typed_call(self, callee, args)
             rebuilds = known.CALLS.get(callee.name)
@@ -241,9 +245,14 @@ class Unpickler:
         if type(callee) is not Object:
             creates = known.NEW.get(callee.name)
             if creates is not None:
-                self.trace.calls[callee.name] += 1
+                self._traced(callee.name, args)
                 return creates(callee.name, self, args)
         return self.call(callee, args)
+
+    def _traced(self, name: str, args: tuple[Any, ...]) -> None:
+        self.trace.calls[name] += 1
+        if self.trace.on_call is not None:
+            self.trace.on_call(name, args)
 
     def _arguments(self, callee: Any, args: Any) -> tuple[Any, ...]:
         if not isinstance(callee, (Global, Object)):

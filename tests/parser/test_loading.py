@@ -507,3 +507,14 @@ def test_garbage_collection_is_afterwards_as_it_was(enabled: bool) -> None:
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_a_trace_tells_pickles_calls_and_builds_on_demand() -> None:
+    told: list[tuple[str, int]] = []
+    trace = Trace(pickles=[], on_call=lambda name, args: told.append((name, len(args))))
+    load(io.BytesIO(legacy([TREE])), trace=trace)
+    assert trace.pickles is not None
+    assert all(pickle.endswith(b".") for pickle in trace.pickles)
+    assert len(trace.pickles) == len(trace.protocols) + 4
+    assert ("torch._utils._rebuild_tensor_v2", 6) in told
+    assert trace.persistent_ids["storage"] >= 1

@@ -93,6 +93,7 @@ def _persistent_load(
             pid = pid[:5]
         kind, key, location, numel, _ = storage_id(pid, 5)
         name = record_key(key)
+        trace.persistent_ids["storage"] += 1
         known = storages.get(key)
         if known is not None and known.nbytes and known.location != "meta":
             # The first reference decides about the dtype (torch 2.13).

@@ -98,9 +98,12 @@ class _Stream:
             and isinstance(pid[1], Inert)
         ):
             # A module's class, with its source code beside it.
+            self.context.trace.persistent_ids["module"] += 1
             return pid[1]
         kind, key, location, numel, view = storage_id(pid, 6)
         name = record_key(key)
+        ids = self.context.trace.persistent_ids
+        ids["storage" if view is None else "view"] += 1
         storage = self.storages.get(key)
         if storage is None:
             nbytes = numel * kind.info.itemsize

@@ -197,7 +197,10 @@ class _Loaded:
 
     def persistent_load(self, pid: Any) -> Any:
         if type(pid) is tuple and pid and isinstance(pid[0], Global):
-            return pid[0]  # a module's class, with its source code beside it
+            # A module's class, with its source code beside it.
+            self.trace.persistent_ids["module"] += 1
+            return pid[0]
+        self.trace.persistent_ids["number"] += 1
         pid = ascii_text(pid)
         if type(pid) is str and pid.isdecimal() and len(pid) < 40:
             pid = int(pid)
