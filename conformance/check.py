@@ -126,10 +126,12 @@ def check(
     *,
     limit: int = 10,
     explain: Explain = unexplained,
+    encoding: str = "utf-8",
 ) -> FileResult:
     """Read the file with both readers in each mode, and compare.
 
-    Keeps the first `limit` differences of each mode. Raises `OSError` if the
+    Keeps the first `limit` differences of each mode; `encoding` is for strings
+    of Python 2, as in `torch.load`. Raises `OSError` if the
     file cannot be opened; nothing else that is wrong with it raises.
     """
     begin = time.perf_counter()
@@ -139,7 +141,9 @@ def check(
     for mode in modes:
         reading = readings.get(mode.weights_only)
         if reading is None:
-            reading = readings[mode.weights_only] = _Reading(file, mode.weights_only)
+            reading = readings[mode.weights_only] = _Reading(
+                file, mode.weights_only, encoding
+            )
             reading.count(found)
         result = _judge(reading, reference, mode, limit)
         if not result.verdict.agrees:
@@ -154,15 +158,16 @@ def check(
 class _Reading:
     """What our reader makes of a file: a description or an error."""
 
-    def __init__(self, file: str, weights_only: bool) -> None:
+    def __init__(self, file: str, weights_only: bool, encoding: str) -> None:
         self.file = file
+        self.encoding = encoding
         self.trace = Trace()
         self.description: Description | None = None
         self.error: CheckpointError | None = None
         self.bug: str | None = None
         try:
             self.description = ours.load(
-                file, weights_only=weights_only, trace=self.trace
+                file, weights_only=weights_only, encoding=encoding, trace=self.trace
             )
         except CheckpointError as error:
             self.error = error
@@ -199,12 +204,14 @@ def _judge(
         return ModeResult(name, Verdict.BUG, reading.bug)
     if mode.mmap and not reading.can_map:
         return ModeResult(name, Verdict.NO_MMAP)
-    answer = reference.load(reading.file, mode)
+    answer = reference.load(reading.file, mode, encoding=reading.encoding)
     result = _compared(name, reading, answer, limit)
     if result.verdict in (Verdict.DIFFER, Verdict.ONLY_TORCH):
         # Perhaps torch showed memory that nothing filled; then it will not
         # say the same again.
-        again = reference.load(reading.file, mode, twice=True)
+        again = reference.load(
+            reading.file, mode, encoding=reading.encoding, twice=True
+        )
         if not isinstance(again, Answer):
             return _compared(name, reading, again, limit)
     return result

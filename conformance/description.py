@@ -248,7 +248,8 @@ class Description:
     """`nodes` and `storages`; `nodes[0]` is the root.
 
     `elements` gives, for tensors whose reader can tell, a function that
-    returns the logical elements row-major; it does not survive JSON.
+    returns the logical elements row-major, or `None` if it cannot after all; it
+    does not survive JSON.
     """
 
     __slots__ = ("_digests", "elements", "nodes", "storages")
@@ -257,7 +258,7 @@ class Description:
         self,
         nodes: list[AnyNode],
         storages: list[Storage],
-        elements: dict[int, Callable[[], bytes]] | None = None,
+        elements: dict[int, Callable[[], bytes | None]] | None = None,
     ) -> None:
         self.nodes = nodes
         self.storages = storages
@@ -406,7 +407,7 @@ class Builder:
         self._todo: list[tuple[int, Any]] = []
         self._storages: list[Storage] = []
         self._storage_indices: dict[Hashable, int] = {}
-        self._elements: dict[int, Callable[[], bytes]] = {}
+        self._elements: dict[int, Callable[[], bytes | None]] = {}
         self._current = 0
 
     def build(self, root: object) -> Description:
@@ -459,7 +460,7 @@ class Builder:
             self._storages.append(make())
         return index
 
-    def elements(self, function: Callable[[], bytes]) -> None:
+    def elements(self, function: Callable[[], bytes | None]) -> None:
         """How to get the logical elements of the tensor being described."""
         self._elements[self._current] = function
 
@@ -474,29 +475,38 @@ def _set_order(description: Description, index: int) -> tuple[str, int, str]:
 # ------------------------------------------------------------------------ JSON
 
 
-class _StorageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+class StorageFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What JSON says of a storage: `sha256` is that of all its bytes."""
+
     nbytes: int
     sha256: str | None = None
     location: str | None = None
 
 
-class _Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True):
+    """A description as it stands in JSON."""
+
     version: int
     nodes: list[AnyNode]
-    storages: list[_StorageFacts]
+    storages: list[StorageFacts]
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(_Document)
+_DECODER: Final = msgspec.json.Decoder(Document)
+
+
+def to_document(description: Description) -> Document:
+    """The description as plain values; hashes every storage."""
+    storages = [
+        StorageFacts(storage.nbytes, storage.sha256, storage.location)
+        for storage in description.storages
+    ]
+    return Document(VERSION, description.nodes, storages)
 
 
 def to_json(description: Description) -> bytes:
     """The description as one line of JSON; hashes every storage."""
-    storages = [
-        _StorageFacts(storage.nbytes, storage.sha256, storage.location)
-        for storage in description.storages
-    ]
-    return _ENCODER.encode(_Document(VERSION, description.nodes, storages))
+    return _ENCODER.encode(to_document(description))
 
 
 def from_json(
@@ -507,7 +517,13 @@ def from_json(
     `data` gives access to the bytes of a storage by its number, where someone
     still has them. Raises `ValueError` for anything that is no description.
     """
-    document = _DECODER.decode(text)
+    return from_document(_DECODER.decode(text), data)
+
+
+def from_document(
+    document: Document, data: Callable[[int], Bytes | None] | None = None
+) -> Description:
+    """The same from a document that has been decoded."""
     if document.version != VERSION:
         raise ValueError(f"description version {document.version}, not {VERSION}")
     storages = [

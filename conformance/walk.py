@@ -229,7 +229,9 @@ def flat(description: Description) -> list[FlatTensor]:
     for path, index, node in tensors(description):
         elements = description.elements.get(index)
         if elements is not None and index not in hashes:
-            hashes[index] = hashlib.sha256(elements()).hexdigest()
+            data = elements()
+            if data is not None:
+                hashes[index] = hashlib.sha256(data).hexdigest()
         found.append(
             FlatTensor(escape(str(path)), node.dtype, node.shape, hashes.get(index))
         )

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from conformance import __version__, cli
+from conformance.commands.check import expand
 from conformance.inspection import inspect
 from conformance.loaders import reference
 from conformance.report import terminal
@@ -313,14 +314,14 @@ def test_files_folders_and_globs(
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     every = ["[1].pt", "a.pt", "deep/b.PTH", "deep/er/c.ckpt"]
-    assert list(cli.expand(["."])) == every
-    assert list(cli.expand(["deep/**/*"])) == [
+    assert list(expand(["."])) == every
+    assert list(expand(["deep/**/*"])) == [
         "deep/b.PTH",
         "deep/er/c.ckpt",
         "deep/notes.txt",
     ]
     # A file whose name looks like a glob is that file; and each comes once.
-    assert list(cli.expand(["[1].pt", "a.pt", "*.pt"])) == ["[1].pt", "a.pt"]
+    assert list(expand(["[1].pt", "a.pt", "*.pt"])) == ["[1].pt", "a.pt"]
 
 
 # ------------------------------------------------------------------ the process

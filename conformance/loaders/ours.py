@@ -19,6 +19,8 @@ from conformance.description import (
     escape,
 )
 from conformance.description import Storage as DescribedStorage
+from conformance.parser import CheckpointError
+from conformance.parser.dtypes import DTYPES
 from conformance.parser.values import TypedGlobal
 
 from . import values
@@ -68,7 +70,7 @@ def _describe(value: Any, builder: Builder) -> AnyNode:
 def _tensor(tensor: parser.Tensor, builder: Builder) -> AnyNode:
     storage = None if tensor.storage is None else _storage(tensor.storage, builder)
     if storage is not None and tensor.layout == "strided":
-        builder.elements(tensor.tobytes)
+        builder.elements(lambda: _elements(tensor))
     parts = {name: builder.ref(part) for name, part in tensor.parts.items()}
     return Tensor(
         type=escape(tensor.type),
@@ -86,6 +88,20 @@ def _tensor(tensor: parser.Tensor, builder: Builder) -> AnyNode:
         attributes=builder.pairs(tensor.attributes.items()),
         state=None if tensor.state is None else builder.ref(tensor.state),
     )
+
+
+#: A view may repeat its storage any number of times: beyond this many bytes
+#: its elements are not spelled out.
+ELEMENTS: Final = 64 << 20
+
+
+def _elements(tensor: parser.Tensor) -> bytes | None:
+    if tensor.numel * DTYPES[tensor.dtype].itemsize > ELEMENTS:
+        return None
+    try:
+        return tensor.tobytes()
+    except CheckpointError:
+        return None
 
 
 def _storage(storage: parser.Storage, builder: Builder) -> int:

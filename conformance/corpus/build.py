@@ -1,0 +1,237 @@
+"""Makes the corpus: the generators write, torch and our parser judge.
+
+Nothing is written over until all of it is there. A case that does not hold to
+what its generator claims of it stops the build.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from conformance import __version__
+from conformance.description import to_json
+from conformance.loaders.reference import Reference
+
+from .format import (
+    CASES,
+    FORMAT,
+    INDEX,
+    SCHEMA,
+    Case,
+    Directory,
+    Index,
+    decode,
+    encode,
+    encode_index,
+    read_index,
+    schema,
+)
+from .judging import Claim, Judged, Manifest, judge
+
+#: Beside the files of a generator, or of an old release: what is claimed of them.
+MANIFEST: Final = "manifest.json"
+#: Files of old releases, a directory for each; they cannot be written again.
+HISTORY: Final = "history"
+
+#: What torch may take for one case: seconds, and bytes.
+TIMEOUT: Final = 10.0
+MEMORY: Final = 8 << 30
+
+Step = Callable[[int, int, str], None]
+
+
+class BuildError(Exception):
+    """The corpus cannot be built; the message says why."""
+
+
+@dataclass
+class Built:
+    """What a build found: problems by the id of the case, and counts."""
+
+    cases: int = 0
+    nbytes: int = 0
+    torch: str = ""
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        return not (self.problems or self.gone or self.reused)
+
+
+def build(
+    corpus: Path,
+    *,
+    history: Path | None = None,
+    retire: Iterable[str] = (),
+    step: Step = lambda _done, _all, _name: None,
+) -> Built:
+    """Writes the corpus, if every case holds to its claims.
+
+    `history` has manifests of old releases that are to be taken in; those that
+    the corpus has already stay. An id that is gone has to be in `retire`. Raises
+    `BuildError` if there is no torch, or a generator fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="torchproof-") as temporary:
+        staging = Path(temporary) / "corpus"
+        sources = [_generated(Path(temporary) / "generated")]
+        sources += _old_releases(corpus / HISTORY, history)
+        built = _judged(sources, staging, step)
+        _ids(built, corpus, staging, set(retire))
+        if built.good:
+            _replace(corpus, staging)
+    return built
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A folder of files with their manifest; `by` is the release that wrote them."""
+
+    folder: Path
+    manifest: Manifest
+    by: str = ""
+
+
+def _generated(folder: Path) -> _Source:
+    folder.mkdir()
+    command = [sys.executable, "-m", "generators.cases", os.fspath(folder)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    # What goes wrong in it, it says itself.
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise BuildError("the generators failed, as said above")
+    return _Source(folder, _manifest(folder / MANIFEST))
+
+
+def _manifest(path: Path) -> Manifest:
+    return msgspec.json.decode(path.read_bytes(), type=Manifest)
+
+
+def _old_releases(kept: Path, fresh: Path | None) -> list[_Source]:
+    found: dict[str, _Source] = {}
+    for path in sorted(kept.glob(f"*/{CASES}")):
+        directory = decode(path.read_bytes())
+        by = f"torch {directory.provenance['torch']}"
+        claims = tuple(_claim(case, by) for case in directory.cases)
+        manifest = Manifest(directory.provenance, claims)
+        found[path.parent.name] = _Source(path.parent, manifest, by)
+    for path in sorted(fresh.glob(f"*/{MANIFEST}") if fresh else ()):
+        manifest = _manifest(path)
+        by = f"torch {manifest.provenance['torch']}"
+        found[path.parent.name] = _Source(path.parent, manifest, by)
+    return list(found.values())
+
+
+def _claim(case: Case, by: str) -> Claim:
+    """What was claimed of a case that is in the corpus already."""
+    answers = [case.expected, *case.alternatives]
+    own = next((found for found in answers if found and by in found.by), None)
+    return Claim(
+        id=case.id,
+        suffix=Path(case.file).suffix,
+        path=case.path,
+        shows=case.shows,
+        label=case.label,
+        family=case.family,
+        verdict=case.verdict,
+        sha256=case.sha256,
+        phase=case.phase,
+        reason=case.reason,
+        flags=case.flags,
+        links=case.links,
+        encoding=case.encoding,
+        answer=msgspec.Raw(to_json(own.description) if own else b""),
+        answer_error="" if own else case.refused_by.get(by, "unknown"),
+    )
+
+
+def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
+    built = Built()
+    total = sum(len(source.manifest.cases) for source in sources)
+    flags: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    done = 0
+    with Reference(timeout=TIMEOUT, memory=MEMORY) as reference:
+        about = reference.about()
+        if not isinstance(about, dict):
+            raise BuildError(f"torch is {about}")
+        built.torch = about["version"].partition("+")[0]
+        for source in sources:
+            flags |= source.manifest.flags
+            directories: dict[str, list[Judged]] = defaultdict(list)
+            for claim in source.manifest.cases:
+                step(done, total, claim.id)
+                done += 1
+                file = _file(source, claim)
+                judged = judge(claim, file, reference, built.torch, by=source.by)
+                if judged.problems:
+                    built.problems[claim.id] = judged.problems
+                name = claim.id.rpartition("/")[0]
+                directories[name].append(judged)
+                target = staging / name / judged.case.file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+                built.nbytes += target.stat().st_size
+            for name, members in sorted(directories.items()):
+                counts[name] = len(members)
+                cases = sorted((one.case for one in members), key=lambda case: case.id)
+                text = encode(
+                    Directory(FORMAT, name, source.manifest.provenance, tuple(cases))
+                )
+                (staging / name / CASES).write_bytes(text)
+                built.nbytes += len(text)
+    built.cases = total
+    index = Index(FORMAT, __version__, f"torch {built.torch}", flags, counts)
+    (staging / INDEX).write_bytes(encode_index(index))
+    (staging / SCHEMA).write_bytes(schema() + b"\n")
+    return built
+
+
+def _file(source: _Source, claim: Claim) -> Path:
+    """A generator keeps files by id; a directory of the corpus has them flat."""
+    nested = source.folder / (claim.id + claim.suffix)
+    return nested if nested.exists() else source.folder / nested.name
+
+
+def _ids(built: Built, corpus: Path, staging: Path, retire: set[str]) -> None:
+    """Ids are for ever: none vanishes unnoticed, none comes back."""
+    index = read_index(staging)
+    if (corpus / INDEX).exists():
+        old = read_index(corpus)
+        before, now = _all_ids(corpus), _all_ids(staging)
+        retired = {*old.retired, *retire}
+        built.gone = tuple(sorted(before - now - retired))
+        built.reused = tuple(sorted(now & retired))
+        index = msgspec.structs.replace(index, retired=tuple(sorted(retired)))
+        (staging / INDEX).write_bytes(encode_index(index))
+
+
+def _all_ids(corpus: Path) -> set[str]:
+    return {
+        case.id
+        for path in corpus.rglob(CASES)
+        for case in decode(path.read_bytes()).cases
+    }
+
+
+def _replace(corpus: Path, staging: Path) -> None:
+    """Puts the new files in place of the old ones; papers stay as they are."""
+    corpus.mkdir(parents=True, exist_ok=True)
+    old = {path.parent for path in corpus.rglob(CASES)}
+    for folder in old:
+        shutil.rmtree(folder)
+    shutil.copytree(staging, corpus, dirs_exist_ok=True)

@@ -1,0 +1,174 @@
+"""What stands in the corpus: one `cases.json` per directory, and an index.
+
+Plain JSON for people who will never run this; `corpus/README.md` explains it to
+them, and `schema.json` is made from the classes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from conformance.description import Description, Document, from_document
+from conformance.walk import FlatTensor
+
+#: Raised whenever the meaning of a field changes.
+FORMAT: Final = 1
+
+INDEX: Final = "corpus.json"
+CASES: Final = "cases.json"
+SCHEMA: Final = "schema.json"
+#: What else lies in the corpus.
+PAPERS: Final = frozenset({INDEX, SCHEMA, "README.md"})
+
+Label = Literal["native", "repacked", "built"]
+Verdict = Literal["valid", "invalid", "either"]
+Phase = Literal["container", "pickle", "rebuild"]
+
+
+class Answer(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What somebody reads in a file.
+
+    `by`: who, as `torch 2.13.0, weights_only=False`. `value` is the whole tree,
+    and `tensors` its tensors as a flat list, for readers that know no more.
+    """
+
+    by: tuple[str, ...]
+    value: Document
+    tensors: tuple[FlatTensor, ...] = ()
+
+    @property
+    def description(self) -> Description:
+        return from_document(self.value)
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One file, and what it must give.
+
+    - `id`: permanent, and never used again for another file.
+    - `file`: its name, in the directory of this `cases.json`.
+    - `shows`: one sentence.
+    - `path`: what the case is about, as `generators/cases/registry.py` spells it;
+      `calls`: every global that the pickle calls, and how often.
+    - `label`: `native`, torch wrote the file as it is; `repacked`, torch wrote it,
+      and then its container was changed; `built`, made by hand.
+    - `verdict`: `valid`, a reader must load it and get `expected`; `invalid`, it
+      must refuse it, in `phase`; `either`, it may do one or the other (`reason`),
+      and if it loads, get `expected` or one of `alternatives`.
+    - `flags`: explained in `corpus.json`. `links`: where people met the bug.
+    - `containers`, `protocols`: outermost first, one protocol per pickle.
+    - `encoding`: what `torch.load` has to be given, for files of Python 2.
+    - `refused_by`: who does not load it, and with which error.
+    - `ledger`: the rows of the divergence ledger that explain what torch does.
+    """
+
+    id: str
+    file: str
+    sha256: str
+    shows: str
+    path: str
+    family: str
+    label: Label
+    verdict: Verdict
+    phase: Phase | None = None
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    protocols: tuple[int, ...] = ()
+    calls: dict[str, int] = {}
+    encoding: str = "utf-8"
+    refused_by: dict[str, str] = {}
+    ledger: tuple[str, ...] = ()
+    expected: Answer | None = None
+    alternatives: tuple[Answer, ...] = ()
+
+
+class Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `cases.json`: the files beside it. `provenance`: what made them."""
+
+    format: int
+    directory: str
+    provenance: dict[str, str]
+    cases: tuple[Case, ...]
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`corpus.json`: what the corpus is, and what holds for all of it.
+
+    `version` is that of torchproof; `judged_by` the torch whose answers are
+    expected; `directories` the number of cases in each; `retired` the ids that
+    were used once, and never will be again.
+    """
+
+    format: int
+    version: str
+    judged_by: str
+    flags: dict[str, str]
+    directories: dict[str, int]
+    retired: tuple[str, ...] = ()
+
+
+def corpus_folder() -> Path:
+    """The corpus of this installation: in the repository, or in the package."""
+    here = Path(__file__).parent
+    packaged = here / "files"
+    return packaged if packaged.is_dir() else here.parents[1] / "corpus"
+
+
+def schema() -> bytes:
+    """The JSON Schema of `cases.json`, as text."""
+    document = msgspec.json.schema(Directory)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"torchproof cases, format {FORMAT}",
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **document}), indent=1)
+
+
+def encode(directory: Directory) -> bytes:
+    """A `cases.json`: a line for each case, so that changes can be read."""
+    head, cases = msgspec.to_builtins(directory), directory.cases
+    del head["cases"]
+    opening = msgspec.json.encode(head)[:-1] + b',"cases":[\n'
+    return opening + b",\n".join(map(msgspec.json.encode, cases)) + b"\n]}\n"
+
+
+def decode(text: bytes) -> Directory:
+    """Raises `msgspec.ValidationError` (a `ValueError`) for anything else."""
+    directory = msgspec.json.decode(text, type=Directory)
+    if directory.format != FORMAT:
+        raise ValueError(f"format {directory.format} of cases.json, not {FORMAT}")
+    return directory
+
+
+def encode_index(index: Index) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(index), indent=1) + b"\n"
+
+
+def read_index(corpus: Path) -> Index:
+    """The index of a corpus; `FileNotFoundError` if there is none."""
+    return msgspec.json.decode((corpus / INDEX).read_bytes(), type=Index)
+
+
+def read(corpus: Path) -> Iterator[tuple[Path, Directory]]:
+    """Every directory of a corpus with its folder, sorted by name."""
+    for path in sorted(corpus.rglob(CASES)):
+        yield path.parent, decode(path.read_bytes())
+
+
+def cases(corpus: Path) -> Iterator[tuple[Path, Case]]:
+    """Every case of a corpus with the path of its file."""
+    for folder, directory in read(corpus):
+        for case in directory.cases:
+            yield folder / case.file, case
+
+
+def to_plain(value: Any) -> Any:
+    """Anything here as plain values, for a document of its own."""
+    return msgspec.to_builtins(value)
