@@ -1,89 +1,14 @@
-"""How to save: container, pickle protocol, and torch's own switches."""
+"""Ways to save a tree, drawn."""
 
 from __future__ import annotations
 
-import io
-import sys
-import warnings
-from dataclasses import dataclass
-from typing import Any, Final, Literal
-from unittest import mock
+from typing import Final
 
-import torch
 from hypothesis import strategies as st
-from torch.utils.serialization import config as _config
 
-Container = Literal["zip", "legacy"]
-ByteOrder = Literal["little", "big"]
+from ..saving import DEFAULT, ByteOrder, Container, Format, save
 
-
-@dataclass(frozen=True)
-class Format:
-    """One way to call `torch.save`.
-
-    `byteorder` is what the archive claims: the storages keep their bytes, so
-    the numbers in a `big` one are others. `alignment` is the one of the
-    records, in bytes, `crc32` whether checksums are computed. These three are
-    for the zip container alone.
-    """
-
-    container: Container = "zip"
-    protocol: int = 2
-    byteorder: ByteOrder = "little"
-    alignment: int = 64
-    crc32: bool = True
-
-    @property
-    def keeps_numbers(self) -> bool:
-        """Whether a reader sees the numbers that were saved."""
-        return self.byteorder == sys.byteorder
-
-    @property
-    def keeps_all(self) -> bool:
-        """Whether torch 2.13 can load from it all that it can save.
-
-        In the legacy stream it cannot load a storage without a dtype ("type
-        object 'torch.storage.UntypedStorage' has no attribute 'dtype'"), and
-        as the bytes come after the pickle, a rebuild function that looks at
-        them finds uninitialised memory. Under another byte order it swaps no
-        storage without a dtype.
-        """
-        return self.container == "zip" and self.keeps_numbers
-
-
-#: torch adds `patch` to this module at run time.
-config: Final[Any] = _config
-
-#: What `torch.save` does by default.
-DEFAULT: Final = Format()
-
-
-def save(tree: Any, format: Format = DEFAULT) -> bytes:
-    """The bytes of the file in which `torch.save` keeps `tree`.
-
-    The same tree gives the same bytes in a zip archive, as long as its sets
-    iterate in the same order; the legacy stream holds addresses.
-    """
-    file = io.BytesIO()
-    with (
-        warnings.catch_warnings(),
-        mock.patch.object(sys, "byteorder", format.byteorder),
-        config.patch(
-            {
-                "save.storage_alignment": format.alignment,
-                "save.compute_crc32": format.crc32,
-            }
-        ),
-    ):
-        warnings.simplefilter("ignore")
-        torch.save(
-            tree,
-            file,
-            pickle_protocol=format.protocol,
-            _use_new_zipfile_serialization=format.container == "zip",
-        )
-    return file.getvalue()
-
+__all__ = ["DEFAULT", "ByteOrder", "Container", "Format", "formats", "save"]
 
 #: From 2**17 on torch writes files that nobody reads: the extra field of a zip
 #: entry, which holds the padding, has a 16-bit length.
