@@ -318,9 +318,7 @@ def main(module: str, memory: int) -> None:
         with open("/proc/self/statm", encoding="ascii") as statm:
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + memory,) * 2)
-    # What is imported stays; each collection need not look at it again.
-    gc.collect()
-    gc.freeze()
+    modules = _freeze()
     reply("answer", b"")
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -335,7 +333,16 @@ def main(module: str, memory: int) -> None:
             kind, payload = "rejected", _error(error)
         signal.alarm(0)
         gc.collect()
+        if len(sys.modules) > modules:
+            modules = _freeze()
         reply(kind, payload)
+
+
+def _freeze() -> int:
+    """What is imported stays: no collection need look at it again."""
+    gc.collect()
+    gc.freeze()
+    return len(sys.modules)
 
 
 def _error(error: BaseException) -> bytes:

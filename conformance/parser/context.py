@@ -101,8 +101,10 @@ def no_persistent_ids(pid: Any) -> Any:
 
 # ------------------------------------------------------------- persistent ids
 
-#: The longest key of a storage; torch's own are a number or an address.
-_KEY: Final = 100
+#: The longest key of a storage: the longest name that a zip record can have ...
+_KEY: Final = 0xFFFF
+#: ... and the longest that has to be spelled anew wherever it is used.
+_SPELLED: Final = 100
 
 
 def ascii_text(value: Any) -> Any:
@@ -150,14 +152,17 @@ def record_key(key: Any) -> str:
         return key
     if _short(key):
         return str(key)
-    raise Malformed(f"a {type(key).__name__} cannot name a storage", phase="pickle")
+    long = " of this size" if isinstance(key, (str, bytes, int)) else ""
+    raise Malformed(
+        f"a {type(key).__name__}{long} cannot name a storage", phase="pickle"
+    )
 
 
 def _short(key: Any) -> bool:
     if key is None or type(key) in (bool, float):
         return True
     if type(key) in (str, bytes):
-        return len(key) <= _KEY
+        return len(key) <= _SPELLED
     if type(key) is int:
         return key.bit_length() <= 128
     # torch lets tuples pass; ones of tuples could be as deep as the file.

@@ -43,8 +43,8 @@ EXPLOITS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("os", "path.os.system", ("touch pwned",)),
     ("collections", "OrderedDict.__class__", ()),
     ("torch", "Tensor.__init__.__globals__", ()),
-    ("", "os.system", ("touch pwned",)),
-    ("os.system", "", ("touch pwned",)),
+    (".", "os.system", ("touch pwned",)),
+    ("os.system", ".", ("touch pwned",)),
 ]
 
 

@@ -100,6 +100,8 @@ VALUES = [
     Wrong(p.MARK + p.NONE, p.OBJ, "a NoneType is called"),
     Wrong(NAME + p.EMPTY_TUPLE + p.NONE, p.NEWOBJ_EX, "NEWOBJ_EX needs a dict"),
     Wrong(p.NONE * 2, p.STACK_GLOBAL, "STACK_GLOBAL needs two strings"),
+    Wrong(b"", p.GLOBAL("", "a"), "a global without a name"),
+    Wrong(p.MARK, p.INST("a", ""), "a global without a name"),
     Wrong(p.value(b"a") + p.value("b"), p.STACK_GLOBAL, "needs two strings"),
     Wrong(p.NONE, p.READONLY_BUFFER, "READONLY_BUFFER of a NoneType", "Unsupported"),
 ]

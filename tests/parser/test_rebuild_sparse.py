@@ -194,7 +194,11 @@ def test_a_parameter_of_a_sparse_tensor() -> None:
             *(values(2), (2, 2), "Unsupported", "indices .* with a conj or neg bit"),
         ),
         (
-            *(tensor(longs(*range(99)), (50, 50), (1, 1)), values(50), (100,) * 50),
+            *(table(2, 1, 0, 0), values(1), (2**62, 2)),
+            *("Malformed", "more elements than 64 bits can count"),
+        ),
+        (
+            *(tensor(longs(*[0] * 99), (50, 50), (1, 1)), values(50), (1,) * 50),
             *("LimitExceeded", "the same indices are looked at too often"),
         ),
         (

@@ -252,6 +252,11 @@ def test_the_class_is_a_class() -> None:
         rebuilt(Call(FROM_TYPE, Name(V2), 7, (), None))
 
 
+def test_the_function_is_a_function() -> None:
+    with refused("Malformed", "a function is expected, not int"):
+        rebuilt(Call(FROM_TYPE, 7, Name(TENSOR), (), None))
+
+
 def test_the_function_inside_is_counted_too() -> None:
     trace = Trace()
     rebuilt(typed(TENSOR, {"a": 1}), trace=trace)

@@ -10,7 +10,7 @@ from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Tensor
 from ..values import Layout
-from .checks import as_flag, as_grad, as_ints, as_tensor, wrong
+from .checks import as_flag, as_grad, as_ints, as_tensor, check_count, wrong
 from .views import part_of
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _coo(
     indices = part_of(indices, "the indices of a sparse tensor")
     values = part_of(values, "the values of a sparse tensor")
     shape = as_ints(machine, size, "the size")
+    check_count(shape)
     invariants.coo_shapes(indices, values, shape)
     if is_coalesced is None:
         coalesced = values.shape[0] < 2
@@ -111,6 +112,7 @@ def _compressed(
     values = part_of(values, "the values of a sparse tensor")
     shape = as_ints(machine, size, "the size")
     parts = (layout, compressed, plain, values, shape)
+    check_count(shape)
     invariants.compressed_shapes(*parts)
     machine.defer(lambda: invariants.compressed(*parts, machine.limits))
     return Tensor(

@@ -9,7 +9,7 @@ from ..dtypes import DTYPES
 from ..errors import Malformed, quote
 from ..registry import Table
 from ..tensor import Tensor
-from ..values import Global, Object
+from ..values import Global, Inert, Object
 from .checks import PARAMETER, TENSOR, as_class, as_flag, as_grad, as_tensor, wrong
 from .nested import NESTED_TENSOR, jagged_of_2_4
 from .strided import empty
@@ -51,9 +51,12 @@ def _rebuild_parameter_with_state(
     return with_state(machine, tensor, state)
 
 
-#: torch 1.7 to 1.9, and the name of that module before.
+#: torch 1.7 to 1.9, and the name of that module before, which torch still maps.
 _OLD: Final = ("torch._tensor._rebuild_from_type", "torch.tensor._rebuild_from_type")
-_NEW: Final = "torch._tensor._rebuild_from_type_v2"
+_NEW: Final = (
+    "torch._tensor._rebuild_from_type_v2",
+    "torch.tensor._rebuild_from_type_v2",
+)
 
 
 @CALLS.named(*_OLD)
@@ -61,9 +64,9 @@ def _rebuild_from_type(machine: Unpickler, *args: Any) -> Any:
     return _typed(machine, _OLD[0], args)
 
 
-@CALLS.named(_NEW)
+@CALLS.named(*_NEW)
 def _rebuild_from_type_v2(machine: Unpickler, *args: Any) -> Any:
-    return _typed(machine, _NEW, args)
+    return _typed(machine, _NEW[0], args)
 
 
 def _typed(machine: Unpickler, name: str, args: Any) -> Any:
@@ -72,10 +75,12 @@ def _typed(machine: Unpickler, name: str, args: Any) -> Any:
     `func` may again be one of these: a loop, for the file says how often.
     """
     layers = []
-    while name == _NEW or name in _OLD:
+    while name in _NEW or name in _OLD:
         if not isinstance(args, (tuple, list)) or len(args) != 4:
             raise Malformed(f"{name} takes 4 arguments", phase="rebuild")
         func, kind, args, state = args
+        if not isinstance(func, Inert):
+            raise wrong("a function is expected", func)
         layers.append((name, as_class(kind), state))
         if not isinstance(func, Global) or not func.name.startswith("torch."):
             return NotImplemented  # nobody knows what that makes
