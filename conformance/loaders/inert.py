@@ -146,7 +146,9 @@ class Function:
         raise pickle.UnpicklingError(f"BUILD of the function {self.full_name}")
 
 
-def pickle_module(table: MutableMapping[str, Any]) -> Any:
+def pickle_module(
+    table: MutableMapping[str, Any], machine: Any = pickle.Unpickler
+) -> Any:
     """Something to give to `torch.load` as its `pickle_module`.
 
     The functions in `table` are wrapped there.
@@ -155,12 +157,15 @@ def pickle_module(table: MutableMapping[str, Any]) -> Any:
         if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
             table[full_name] = Function(full_name, value)
 
-    class Unpickler(pickle.Unpickler):
+    class Unpickler(machine):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.named: dict[str, Named] = {}
 
         def find_class(self, module: str, name: str) -> Any:
+            if not module or not name:
+                # No import has an empty name, and no module an attribute.
+                raise ValueError("a global without a name")
             if (module, name) in _compat_pickle.NAME_MAPPING:
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
             module = _compat_pickle.IMPORT_MAPPING.get(module, module)

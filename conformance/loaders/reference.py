@@ -26,6 +26,11 @@ class Mode:
     def __str__(self) -> str:
         return f"weights_only={self.weights_only}" + ", mmap=True" * self.mmap
 
+    @property
+    def name(self) -> str:
+        """In one word: `weights`, `full`, `weights-mmap`, `full-mmap`."""
+        return ("weights" if self.weights_only else "full") + "-mmap" * self.mmap
+
 
 #: The four modes; those without `mmap` are what others are held against.
 MODES: Final = tuple(

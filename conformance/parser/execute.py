@@ -436,19 +436,12 @@ def _global(m: Unpickler, p: int) -> int:
     line = module + b"\n" + name
     value = m.globals.get(line)
     if value is None:
-        value = _named(m, module, name)
+        value = m.find_global(text.utf8(module), text.utf8(name))
         m.globals[line] = value
     else:
         m.trace.globals[known.full_name(text.utf8(module), text.utf8(name))] += 1
     m.stack.append(value)
     return p
-
-
-def _named(m: Unpickler, module: bytes, name: bytes) -> Any:
-    """What two lines name; C pickle takes an empty one for the end of the stream."""
-    if not module or not name:
-        raise Malformed("a global without a name", phase="pickle")
-    return m.find_global(text.utf8(module), text.utf8(name))
 
 
 def _stack_global(m: Unpickler, p: int) -> int:
@@ -505,7 +498,7 @@ def _inst(m: Unpickler, p: int) -> int:
     name, p = m.line(p)
     m.position = p - 1
     args = m.pop_mark()
-    callee = _named(m, module, name)
+    callee = m.find_global(text.utf8(module), text.utf8(name))
     m.stack.append(m.call(callee, tuple(args)))
     return p
 

@@ -17,7 +17,7 @@ import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from . import globals as known
 from . import rebuild
@@ -29,6 +29,9 @@ from .limits import Budget, Limits
 from .opcodes import BY_CODE
 from .trace import Trace
 from .values import Global, Object, TypedGlobal
+
+#: How the names of TorchScript's own classes begin.
+_SCRIPT: Final = "__torch__."
 
 #: What a pickle is read from; a slice of either is bytes-like.
 Data: TypeAlias = "bytes | memoryview"
@@ -216,6 +219,8 @@ class Unpickler:
 
     def find_global(self, module: str, name: str) -> Any:
         """What the file means by a name; never an import, never a look-up."""
+        if not module or not name:
+            raise Malformed("a global without a name", phase="pickle")
         if len(module) + len(name) > self.limits.name_length:
             raise LimitExceeded(
                 f"the name of a global has {len(module) + len(name)} characters "
@@ -261,6 +266,9 @@ class Unpickler:
                 phase="pickle",
             )
         if not isinstance(args, tuple):
+            if callee.name.startswith(_SCRIPT) and type(args) in (int, float, str):
+                # A member of an enumeration: C++ writes its value alone.
+                return (args,)
             # torch's weights_only machine takes any iterable, C pickle a tuple.
             if type(args) is not list:
                 raise Malformed(

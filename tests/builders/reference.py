@@ -78,6 +78,8 @@ class _Reference(pickle.Unpickler):
         self.kept: dict[str, type[Kept]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        if not module:
+            raise ValueError("Empty module name")  # as an import says
         full = full_name(module, name)
         if full in PLAIN:
             return PLAIN[full]

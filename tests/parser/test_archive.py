@@ -391,6 +391,24 @@ def test_torchscript_is_a_module_and_constants(tree: bytes, constants: bytes) ->
         read(script(tree, constants), weights_only=False)
 
 
+def test_a_member_of_an_enumeration_of_torchscript() -> None:
+    """C++ writes its value without a tuple round it."""
+    for value in (1, "red", 0.5):
+        color = p.Assembled(class_name("__torch__.Color") + p.value(value) + p.REDUCE)
+        found = read(script(module(color=color), dump(())), weights_only=False)
+        member = found.state["color"]
+        assert (member.name, member.args) == ("__torch__.Color", (value,))
+
+
+def test_a_meta_tensor_of_torchscript_has_an_empty_record() -> None:
+    """In other archives the record has to be as long as the storage."""
+    reference = a(location="meta")
+    data = script(module(w=reference), dump(()), **{"data/a": b""})
+    assert not read(data, weights_only=False).state["w"].has_data
+    with pytest.raises(Malformed, match="0 bytes, not 16"):
+        read(archive(reference, {"data/a": b""}))
+
+
 def test_what_cpp_writes() -> None:
     """`torch::pickle_save` says of which type each container is."""
     numbers = p.call("torch.jit._pickle.build_intlist", [1, 2])

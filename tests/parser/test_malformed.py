@@ -102,6 +102,7 @@ VALUES = [
     Wrong(p.NONE * 2, p.STACK_GLOBAL, "STACK_GLOBAL needs two strings"),
     Wrong(b"", p.GLOBAL("", "a"), "a global without a name"),
     Wrong(p.MARK, p.INST("a", ""), "a global without a name"),
+    Wrong(p.value("") + p.value("a"), p.STACK_GLOBAL, "a global without a name"),
     Wrong(p.value(b"a") + p.value("b"), p.STACK_GLOBAL, "needs two strings"),
     Wrong(p.NONE, p.READONLY_BUFFER, "READONLY_BUFFER of a NoneType", "Unsupported"),
 ]

@@ -246,6 +246,26 @@ SCRIPTS: dict[str, Callable[[Path], Any]] = {
 }
 
 
+class Odd(torch.nn.Module):
+    """What torch.load itself knows nothing of, and torch.jit.load does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meta = torch.empty(2, 3, device="meta")
+        self.coo = torch.eye(3).to_sparse()
+        self.csr = torch.eye(3).to_sparse_csr()
+        self.wide = torch.tensor([1, 9], dtype=torch.uint16)
+        self.small = torch.ones(2).to(torch.float8_e5m2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+SCRIPTS["what only C++ reads"] = lambda path: torch.jit.save(
+    torch.jit.script(Odd()), path
+)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_torchscript(name: str, path: Path) -> None:
     SCRIPTS[name](path)

@@ -29,7 +29,12 @@ from .map_location import ToCPU
 
 @functools.cache
 def inert_pickle() -> Any:
-    return inert.pickle_module(_Table(_table()))
+    return inert.pickle_module(inert_table())
+
+
+def inert_table() -> dict[str, Any]:
+    """The globals that are real, by their full names."""
+    return _Table(_table())
 
 
 class _Table(dict[str, Any]):

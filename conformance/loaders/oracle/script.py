@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import functools
+import pickle
+import types
+from typing import Any, ClassVar, Final
 
 import torch
 import torch._weights_only_unpickler
@@ -15,9 +18,10 @@ from conformance.description import (
     Object,
     escape,
 )
-from conformance.loaders.inert import Record
+from conformance.loaders import inert
+from conformance.loaders.inert import Named, Record
 
-from .globals import inert_pickle
+from .globals import inert_table
 
 _open_zip: Final = torch.serialization._open_zipfile_reader
 
@@ -32,21 +36,24 @@ def is_torchscript(path: str) -> bool:
 
 def load_torchscript(path: str, trust: bool, options: dict[str, Any]) -> Any:
     """A TorchScript archive; `torch.jit.load` would run code of the file."""
-    options["pickle_module"] = inert_pickle()
+    options["pickle_module"] = _pickle()
     with open(path, "rb") as file, _open_zip(file) as archive:
-        record = torch.serialization._load(archive, **options)
+        record = torch.serialization._load(_Archive(archive), **options)
         constants = torch.serialization._load(
             _Constants(archive), pickle_file="constants.pkl", **options
         )
-    if constants and isinstance(record, Record):
+    if not isinstance(record, Record):
+        # As torch.jit.load: "isObject() INTERNAL ASSERT FAILED".
+        raise RuntimeError("the root of a TorchScript archive is no object")
+    if constants:
         record.kwargs["constants"] = constants
-    if trust and isinstance(record, Record):
+    if trust:
         return Script(torch.jit.load(path, map_location="cpu")._c, record)
     return record
 
 
-class _Constants:
-    """An archive as the code's literals see it: their storages lie elsewhere."""
+class _Archive:
+    """An archive as C++ reads it, which asks for no bytes of a meta tensor."""
 
     def __init__(self, archive: Any) -> None:
         self._archive = archive
@@ -54,9 +61,78 @@ class _Constants:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._archive, name)
 
+    def get_storage_from_record(self, name: str, nbytes: int, *args: Any) -> Any:
+        if nbytes and not self._archive.get_record(name):
+            return torch.empty(nbytes, dtype=torch.uint8, device="meta")
+        return self._archive.get_storage_from_record(name, nbytes, *args)
+
+
+class _Constants(_Archive):
+    """An archive as the code's literals see it: their storages lie elsewhere."""
+
     def get_storage_from_record(self, name: str, *args: Any) -> Any:
-        record = name.replace("data/", "constants/", 1)
-        return self._archive.get_storage_from_record(record, *args)
+        return super().get_storage_from_record(
+            name.replace("data/", "constants/", 1), *args
+        )
+
+
+#: The machine in Python, of which mypy knows little.
+_Unpickler: Any = pickle._Unpickler
+
+
+class _Machine(_Unpickler):  # type: ignore[misc]
+    """The pickle machine, but for two opcodes that in C++ take more."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
+
+    def load_reduce(self) -> None:
+        args = self.stack.pop()
+        callee = self.stack[-1]
+        if isinstance(callee, Named) and not isinstance(args, tuple):
+            # A member of an enumeration: its value stands alone.
+            args = (args,)
+        self.stack[-1] = callee(*args)
+
+    def load_binpersid(self) -> None:
+        pid = self.stack.pop()
+        if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is None:
+            # Up to 1.4 it said, like a legacy stream, that this is no view.
+            pid = pid[:5]
+        self.stack.append(self.persistent_load(pid))
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.BINPERSID[0]] = load_binpersid
+
+
+@functools.cache
+def _pickle() -> Any:
+    """The inert machine, with what `torch.jit.load` knows and `torch.load` does not."""
+    table = inert_table()
+    for name, dtype in vars(torch).items():
+        if isinstance(dtype, torch.dtype):
+            kind = types.SimpleNamespace(dtype=dtype)
+            table.setdefault(f"torch.{_cpp_name(name)}Storage", kind)
+    table["torch._utils._rebuild_sparse_tensor"] = _rebuild_sparse_tensor
+    return inert.pickle_module(table, _Machine)
+
+
+def _cpp_name(dtype: str) -> str:
+    if dtype.startswith("uint"):
+        return "UI" + dtype[2:]
+    return {"complex32": "ComplexHalf"}.get(dtype, dtype[:1].upper() + dtype[1:])
+
+
+#: By the numbers of `c10::Layout`.
+_LAYOUTS: Final = {1: torch.sparse_coo, 2: torch.sparse_csr}
+
+
+def _rebuild_sparse_tensor(
+    layout: int, size: Any, requires_grad: bool, *parts: Any
+) -> Any:
+    """C++ writes the parts without a tuple round them, and hooks behind."""
+    data = (*parts[:-1], size)
+    tensor = torch._utils._rebuild_sparse_tensor(_LAYOUTS[layout], data)
+    return tensor.requires_grad_(requires_grad)
 
 
 class Script:

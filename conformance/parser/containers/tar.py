@@ -86,6 +86,12 @@ def _members(view: memoryview) -> Iterator[tuple[bytes, int, memoryview]]:
             raise Truncated(
                 "a member of the tar is larger than the file", offset=position
             )
+        position = start + -(-size // BLOCK) * BLOCK
+        if position > len(view):
+            raise Truncated(
+                "a member of the tar is not filled up to a whole block",
+                offset=start + size,
+            )
         content = view[start : start + size]
         if kind == b"x":
             records = _pax(bytes(content))
@@ -96,7 +102,6 @@ def _members(view: memoryview) -> Iterator[tuple[bytes, int, memoryview]]:
         elif kind in (b"0", b"\0"):
             yield named or header[:100].split(b"\0")[0], start, content
             named = sized = None
-        position = start + -(-size // BLOCK) * BLOCK
 
 
 def _decimal(text: bytes | None) -> int | None:
