@@ -10,10 +10,31 @@ from __future__ import annotations
 
 import pickle
 import struct
-import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from .containers import Record, deflate, pack
+
+__all__ = [
+    "Piece",
+    "Record",
+    "archive",
+    "build",
+    "call",
+    "deflate",
+    "dump",
+    "floats",
+    "legacy",
+    "longs",
+    "name",
+    "new",
+    "pack",
+    "storage",
+    "stride_of",
+    "tensor",
+    "untyped_tensor",
+    "value",
+]
 
 
 class Piece(bytes):
@@ -67,7 +88,7 @@ def build(target: Piece, state: Any) -> Piece:
 
 
 def storage(
-    kind: str, numel: int, key: str = "0", location: str = "cpu", *view: Any
+    kind: str, numel: int, key: Any = "0", location: str = "cpu", *view: Any
 ) -> Piece:
     """A storage by its persistent id; in a legacy stream `view` is its sixth part."""
     module = "torch.storage" if kind == "UntypedStorage" else "torch"
@@ -126,103 +147,54 @@ def longs(*numbers: int) -> bytes:
 # ------------------------------------------------------------------ containers
 
 
-@dataclass(frozen=True)
-class Record:
-    """The bytes of a record, and what is unusual about it.
-
-    `packed` is a DEFLATE stream that stands in the file in place of `data`;
-    `folder` sets the attribute of a directory; `like` names an earlier record
-    whose bytes this one shares.
-    """
-
-    data: bytes = b""
-    packed: bytes | None = None
-    folder: bool = False
-    like: str | None = None
-
-
 def archive(
     root: Any,
     storages: Mapping[str, bytes | Record] | None = None,
     records: Mapping[str, bytes | Record] | None = None,
     *,
-    byteorder: str = "little",
+    byteorder: str | None = "little",
+    **options: Any,
 ) -> bytes:
     """A zip archive: `root` as `data.pkl` and the storages, by their keys.
 
     `root` may also be a whole pickle, or a record; `records` come last, and win.
+    `options` are those of `containers.pack`.
     """
     usual: dict[str, bytes | Record] = {
         "data.pkl": root if isinstance(root, Record) else _whole(root),
-        "byteorder": byteorder.encode(),
+        **({} if byteorder is None else {"byteorder": byteorder.encode()}),
         **{f"data/{key}": data for key, data in (storages or {}).items()},
         "version": b"3\n",
     }
-    return _zip({**usual, **(records or {})})
+    return pack({**usual, **(records or {})}, **options)
 
 
-def _whole(root: Any) -> bytes:
+def _whole(root: Any, protocol: int = 2) -> bytes:
     is_pickle = type(root) is bytes and root.endswith(pickle.STOP)
-    return root if is_pickle else dump(root)
+    return root if is_pickle else dump(root, protocol)
 
 
-def _zip(records: Mapping[str, bytes | Record]) -> bytes:
-    out, directory = b"", b""
-    places: dict[str, int] = {}
-    for label, content in records.items():
-        record = content if isinstance(content, Record) else Record(content)
-        body = record.data if record.packed is None else record.packed
-        path = f"archive/{label}".encode()
-        method = 0 if record.packed is None else 8
-        # Flags, method, time, date, checksum, sizes, length of the name.
-        facts = struct.pack(
-            "<4HIIIH", 0, method, 0, 33, zlib.crc32(record.data),
-            len(body), len(record.data), len(path),
-        )  # fmt: skip
-        if record.like is None:
-            places[label] = len(out)
-            out += struct.pack("<4sH", b"PK\3\4", 20) + facts + bytes(2) + path + body
-        place = places[record.like or label]
-        attributes = 0x10 if record.folder else 0
-        directory += struct.pack("<4sHH", b"PK\1\2", 20, 20) + facts
-        directory += struct.pack("<4HII", 0, 0, 0, 0, attributes, place) + path
-    count = len(records)
-    return out + directory + struct.pack(
-        "<4s4HIIH", b"PK\5\6", 0, 0, count, count, len(directory), len(out), 0
-    )  # fmt: skip
+#: What begins every legacy stream, before the facts about the machine.
+_HEAD: Final = (0x1950A86A20F9469CFC6C, 1001)
 
 
-def deflate(*runs: tuple[bytes, int]) -> bytes:
-    """A DEFLATE stream of strings, each repeated so many times.
+def legacy(
+    root: Any,
+    storages: Mapping[str, tuple[int, bytes]] | None = None,
+    *,
+    about: Any = None,
+    keys: Any = None,
+    protocol: int = 2,
+) -> bytes:
+    """A legacy stream: the object, the keys, and for each the numel and bytes.
 
-    Made here because zlibs differ in what they write. A single byte that
-    repeats takes 13 bits for 258 of them.
+    `about` the machine is an empty dict if nothing else is said, `keys` those of
+    the storages, whose order is that of the bytes.
     """
-    bits = ["110"]  # the last block, with the codes that everybody knows
-    for text, count in runs:
-        copies = 0
-        if len(text) == 1 and count > 258:
-            copies, count = divmod(count - 1, 258)
-            count += 1
-        bits += [_literal(byte) for byte in text * count]
-        # Length 258 (code 285), distance 1 (code 0).
-        bits.append(("11000101" + "00000") * copies)
-    bits.append("0000000")
-    text_of_bits = "".join(bits)[::-1]
-    return int(text_of_bits, 2).to_bytes(-(-len(text_of_bits) // 8), "little")
-
-
-def _literal(byte: int) -> str:
-    return f"{0x30 + byte:08b}" if byte < 144 else f"{0x190 + byte - 144:09b}"
-
-
-#: What begins every legacy stream, before the object.
-_HEAD: Final[tuple[Any, ...]] = (0x1950A86A20F9469CFC6C, 1001, {})
-
-
-def legacy(root: Any, storages: Mapping[str, tuple[int, bytes]] | None = None) -> bytes:
-    """A legacy stream: the object, the keys, and for each the numel and bytes."""
-    out = b"".join(map(dump, _HEAD)) + _whole(root) + dump(list(storages or {}))
+    about = {} if about is None else about
+    keys = list(storages or {}) if keys is None else keys
+    parts = (*_HEAD, about, root, keys)
+    out = b"".join(_whole(part, protocol) for part in parts)
     for numel, data in (storages or {}).values():
         out += struct.pack("<q", numel) + data
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 
-from ..handmade import (
+from ...handmade import (
     Piece,
     Record,
     archive,
@@ -34,49 +34,49 @@ def pickled_tensor() -> Piece:
     return tensor(call("torch.storage._load_from_bytes", data), (1,))
 
 
-@case(".pkl")
+@case("container:pickle", suffix=".pkl")
 def plain_pickle() -> bytes:
     """A plain pickle of a dict, which `pickle.dump` wrote."""
     return pickle.dumps({"epoch": 3}, 2)
 
 
-@case(".pkl")
+@case("torch.storage._load_from_bytes", suffix=".pkl")
 def plain_pickle_of_tensor() -> bytes:
     """A plain pickle of a tensor: `_load_from_bytes` of a legacy stream."""
     return dump({"weight": pickled_tensor()}, 3)
 
 
-@case(".pkl")
+@case("torch.storage._load_from_bytes", suffix=".pkl")
 def plain_pickle_of_bare_tensor() -> bytes:
     """A plain pickle of a tensor alone."""
     return dump(pickled_tensor(), 3)
 
 
-@case(".distcp")
+@case("container:distcp", suffix=".distcp")
 def two_archives() -> bytes:
     """Two archives in a row, as `torch.distributed.checkpoint` writes them."""
     return archive({"epoch": 3}) + archive(four(), {"0": DATA})
 
 
-@case()
+@case("container:zip")
 def storages_of_1_4() -> bytes:
     """An archive of torch 1.4, which keeps its storages under `tensors/`."""
     return archive(four("94071"), records={"tensors/94071": DATA})
 
 
-@case(".safetensors")
+@case("container:zip", suffix=".safetensors")
 def named_safetensors() -> bytes:
     """A zip archive whose file name ends with `.safetensors`."""
     return archive(four(), {"0": DATA})
 
 
-@case()
+@case("container:zip")
 def deflated() -> bytes:
     """An archive whose storage is DEFLATEd, as a repacked one has it."""
     return archive(four(), {"0": Record(DATA, deflate((DATA, 1)))})
 
 
-@case()
+@case("container:zip")
 def deflated_zeros() -> bytes:
     """An archive whose only storage is DEFLATEd, and much smaller for it."""
     data = bytes(16_384)
@@ -84,51 +84,51 @@ def deflated_zeros() -> bytes:
     return archive(four("0", len(data) // 4), {"0": Record(data, packed)})
 
 
-@case(undisclosed=True)
+@case("container:zip", undisclosed=True)
 def deflated_broken() -> bytes:
     """An archive with a DEFLATEd storage whose stream breaks off."""
     data = DATA * 64
     return archive(four("0", 256), {"0": Record(data, deflate((data, 1))[:100])})
 
 
-@case()
+@case("container:zip")
 def record_longer() -> bytes:
     """A storage of 4 elements whose record has the bytes of 5."""
     return archive(four(), {"0": DATA + DATA[:4]})
 
 
-@case()
+@case("container:zip")
 def record_shorter() -> bytes:
     """A storage of 4 elements whose record has the bytes of 3."""
     return archive(four(), {"0": DATA[:12]})
 
 
-@case()
+@case("container:zip")
 def record_odd() -> bytes:
     """A storage of 18 bytes under a tensor of float32, as torch itself saves it."""
     return archive(four(), {"0": DATA + b"ab"})
 
 
-@case(undisclosed=True)
+@case("container:zip", undisclosed=True)
 def record_is_folder() -> bytes:
     """A storage whose record has the attribute of a directory."""
     return archive(four(), {"0": Record(DATA, folder=True)})
 
 
-@case(undisclosed=True)
+@case("container:legacy", undisclosed=True)
 def legacy_storage_missing() -> bytes:
     """A legacy stream whose list of keys does not name a storage that it uses."""
     return legacy(tensor(storage("FloatStorage", 4, "0", "cpu", None), (4,)))
 
 
-@case()
+@case("container:legacy")
 def legacy_storage_grows() -> bytes:
     """A legacy stream with a tensor of 4 elements in a storage of 2."""
     root = tensor(storage("FloatStorage", 2, "0", "cpu", None), (4,))
     return legacy(root, {"0": (4, DATA)})
 
 
-@case()
+@case("container:zip")
 def big_endian_twice() -> bytes:
     """A big-endian archive with two storages whose records share their bytes."""
     root = [four("0"), four("1")]

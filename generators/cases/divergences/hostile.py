@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 
-from ..handmade import (
+from ...handmade import (
     Piece,
     Record,
     archive,
@@ -18,7 +18,7 @@ from ..handmade import (
 from .registry import case
 
 
-@case()
+@case("opcode:TUPLE1")
 def key_deep() -> bytes:
     """A dict with a key of 400,000 tuples, one in the other."""
     parts = ((b"\x80\x02})", 1), (pickle.TUPLE1, 400_000), (b"Ns.", 1))
@@ -26,7 +26,7 @@ def key_deep() -> bytes:
     return archive(Record(bytes(size), deflate(*parts)))
 
 
-@case()
+@case("opcode:TUPLE2")
 def key_of_pairs() -> bytes:
     """A dict with a key of 64 pairs, each of them twice the one before."""
     key = pickle.EMPTY_TUPLE
@@ -36,19 +36,19 @@ def key_of_pairs() -> bytes:
     return archive(Piece(pickle.EMPTY_DICT + key + pickle.NONE + pickle.SETITEM))
 
 
-@case()
+@case("opcode:SETITEMS")
 def keys_colliding() -> bytes:
     """A dict with 120 integers as keys that all have one hash."""
     return archive({number * ((1 << 61) - 1): None for number in range(8, 128)})
 
 
-@case()
+@case("builtins.bytearray")
 def bytearray_of_a_megabyte() -> bytes:
     """`bytearray(1048576)`: a megabyte of zeros from a few bytes."""
     return archive(call("builtins.bytearray", 1 << 20))
 
 
-@case()
+@case("opcode:BINGET")
 def copies() -> bytes:
     """A list of 20,000 members, and 100 sets made of it."""
     again = b"h\x00h\x01\x85R" * 100
@@ -61,7 +61,7 @@ def copies() -> bytes:
     return archive(Record(bytes(size), deflate(*parts)))
 
 
-@case()
+@case("container:zip")
 def inflates() -> bytes:
     """Fifteen DEFLATEd storages of 240,000 zeros each, which share their bytes."""
     size = 240_000
@@ -80,7 +80,7 @@ def inflates() -> bytes:
     return archive(root, records)
 
 
-@case()
+@case("torch.storage._load_from_bytes")
 def nested_deep() -> bytes:
     """A checkpoint in a checkpoint in a checkpoint, thirty of them."""
     inner = legacy(value(None))
@@ -90,7 +90,7 @@ def nested_deep() -> bytes:
     return inner
 
 
-@case()
+@case("opcode:FLOAT")
 def float_of_many_digits() -> bytes:
     """A float of 5,000 digits, by the FLOAT of protocol 0."""
     parts = ((b"F0.", 1), (b"1", 5_000), (b"\n.", 1))
@@ -98,7 +98,7 @@ def float_of_many_digits() -> bytes:
     return archive(Record(bytes(size), deflate(*parts)))
 
 
-@case(undisclosed=True)
+@case("collections.deque", undisclosed=True)
 def deques_deep() -> bytes:
     """A chain of 600 deques, one in the other."""
     callee = b"\x80\x02ccollections\ndeque\nq\x00)R"

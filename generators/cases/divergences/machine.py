@@ -8,7 +8,7 @@ import struct
 
 import torch
 
-from ..handmade import (
+from ...handmade import (
     Piece,
     archive,
     build,
@@ -34,25 +34,25 @@ def saved(tree: object, protocol: int) -> bytes:
     return file.getvalue()
 
 
-@case()
+@case("opcode:FRAME")
 def protocol_4() -> bytes:
     """A state dict that torch itself saved with pickle protocol 4."""
     return saved({"weight": torch.arange(4.0)}, 4)
 
 
-@case()
+@case("opcode:BYTEARRAY8")
 def protocol_5() -> bytes:
     """A bytearray and a tensor that torch itself saved with pickle protocol 5."""
     return saved({"data": bytearray(b"abc"), "weight": torch.arange(4.0)}, 5)
 
 
-@case()
+@case("opcode:LONG4")
 def long4() -> bytes:
     """An integer of 256 bytes, for which protocol 2 has LONG4."""
     return archive({"big": 1 << 2040})
 
 
-@case()
+@case("opcode:DICT")
 def text_opcodes() -> bytes:
     """A dict of protocol 0: INT, LONG, FLOAT, STRING, UNICODE, DICT, GET, PUT."""
     parts = (
@@ -63,7 +63,7 @@ def text_opcodes() -> bytes:
     return archive(pickle.MARK + pairs + pickle.DICT + pickle.STOP)
 
 
-@case()
+@case("opcode:ADDITEMS")
 def set_by_additems() -> bytes:
     """A set that is filled by ADDITEMS."""
     return archive(
@@ -71,56 +71,56 @@ def set_by_additems() -> bytes:
     )
 
 
-@case()
+@case("opcode:PROTO")
 def protocol_9() -> bytes:
     """A pickle that says it is of protocol 9, and uses opcodes of 2."""
     return archive(dump({"weight": tensor(storage("FloatStorage", 1), (1,))}, 9), ONE)
 
 
-@case()
+@case("opcode:PUT")
 def memo_index_huge() -> bytes:
     """A value that is put into the memo at index 2^61."""
     return archive(b"I7\np2305843009213693952\n.")
 
 
-@case()
+@case("opcode:REDUCE")
 def arguments_in_a_list() -> bytes:
     """REDUCE whose arguments are a list and no tuple."""
     return archive(Piece(name("collections.OrderedDict") + value([]) + pickle.REDUCE))
 
 
-@case()
+@case("build:collections.OrderedDict")
 def ordered_dict_built_with_none() -> bytes:
     """BUILD of an OrderedDict with None."""
     return archive(build(call("collections.OrderedDict"), None))
 
 
-@case()
+@case("build:collections.OrderedDict")
 def ordered_dict_built_with_pair() -> bytes:
     """BUILD of an OrderedDict with a dict and slots: `(None, {'a': 1})`."""
     return archive(build(call("collections.OrderedDict"), (None, {"a": 1})))
 
 
-@case()
+@case("opcode:BUILD")
 def built_twice() -> bytes:
     """An object that BUILD gives a state twice."""
     return archive(build(build(new("uuid.UUID"), {"int": 1}), {"int": 2}))
 
 
-@case()
+@case("opcode:SETITEM")
 def setitem_on_list() -> bytes:
     """SETITEM on a list: its first item is replaced."""
     return archive(Piece(value([1]) + value(0) + value(2) + pickle.SETITEM))
 
 
-@case()
+@case("builtins.bytearray")
 def append_to_bytearray() -> bytes:
     """APPENDS to a bytearray."""
     begin = call("builtins.bytearray")
     return archive(Piece(begin + pickle.MARK + value(65) + pickle.APPENDS))
 
 
-@case()
+@case("opcode:SETITEM")
 def setitem_on_array() -> bytes:
     """SETITEM on a numpy array: its only element is replaced."""
     dtype = build(
@@ -134,7 +134,7 @@ def setitem_on_array() -> bytes:
     return archive(Piece(array + value(0) + value(66) + pickle.SETITEM))
 
 
-@case()
+@case("opcode:READONLY_BUFFER")
 def readonly_bytearray() -> bytes:
     """READONLY_BUFFER of a bytearray."""
     return archive(
@@ -142,38 +142,38 @@ def readonly_bytearray() -> bytes:
     )
 
 
-@case()
+@case("persistent-id:module")
 def module_of_allowed_class() -> bytes:
     """A legacy stream with the persistent id `('module', torch.Size, ...)`."""
     pid = ("module", name("torch.Size"), "size.py", "class Size: pass")
     return legacy(Piece(value(pid) + pickle.BINPERSID))
 
 
-@case()
+@case("opcode:BUILD")
 def attribute_named_by_int() -> bytes:
     """BUILD of an OrderedDict with `{1: 2}`: an attribute whose name is no string."""
     return archive(build(call("collections.OrderedDict"), {1: 2}))
 
 
-@case()
+@case("opcode:INT")
 def integer_octal() -> bytes:
     """An integer of protocol 0 in digits that C pickle takes for octal."""
     return archive(b"I010\n" + pickle.STOP)
 
 
-@case()
+@case("opcode:APPENDS")
 def nothing_appended() -> bytes:
     """APPENDS of no items to what is no list."""
     return archive(pickle.NONE + pickle.MARK + pickle.APPENDS + pickle.STOP)
 
 
-@case()
+@case("opcode:BUILD")
 def list_built_with_none() -> bytes:
     """BUILD of a list with the state None."""
     return archive(pickle.EMPTY_LIST + pickle.NONE + pickle.BUILD + pickle.STOP)
 
 
-@case()
+@case("opcode:REDUCE")
 def arguments_in_a_dict() -> bytes:
     """REDUCE whose arguments are the keys of a dict, of which there are none."""
     return archive(name("builtins.set") + pickle.EMPTY_DICT + pickle.REDUCE + b".")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
-from ..handmade import (
+from ...handmade import (
     Piece,
     archive,
     build,
@@ -38,7 +38,7 @@ def float_tensor(key: str, *size: int) -> Piece:
 # ------------------------------------------------- functions that torch has dropped
 
 
-@case()
+@case("torch._utils._rebuild_sparse_csr_tensor")
 def sparse_csr_of_1_13() -> bytes:
     """A CSR tensor by `_rebuild_sparse_csr_tensor`, as torch 1.11 to 1.13 wrote it."""
     parts = (index_tensor("0", 3), index_tensor("1", 2), float_tensor("2", 2), (2, 2))
@@ -47,7 +47,7 @@ def sparse_csr_of_1_13() -> bytes:
     return archive(root, storages)
 
 
-@case()
+@case("torch._utils._rebuild_qtensor")
 def qtensor_of_1_2() -> bytes:
     """A quantized tensor by `_rebuild_qtensor` with the arguments of torch 1.2."""
     return archive(
@@ -59,7 +59,7 @@ def qtensor_of_1_2() -> bytes:
     )
 
 
-@case()
+@case("torch.tensor._rebuild_from_type")
 def legacy_from_type_of_1_8() -> bytes:
     """A legacy stream that calls `torch.tensor._rebuild_from_type` of torch 1.8."""
     function = name("torch._utils._rebuild_tensor_v2")
@@ -70,7 +70,7 @@ def legacy_from_type_of_1_8() -> bytes:
     return legacy(root, {"0": (1, floats(1.0))})
 
 
-@case()
+@case("torch._utils._rebuild_mlc_tensor")
 def mlc_tensor_of_1_10() -> bytes:
     """A tensor by `_rebuild_mlc_tensor`, as torch 1.10 wrote those of MLC devices."""
     dtype = build(
@@ -84,19 +84,19 @@ def mlc_tensor_of_1_10() -> bytes:
     return archive(root)
 
 
-@case()
+@case("build:torch.Tensor")
 def variable_of_0_3() -> bytes:
     """BUILD of a tensor with three items, as Variables before torch 0.4 had."""
     return archive(build(call("torch.Tensor"), (True, None, HOOKS)))
 
 
-@case()
+@case("container:legacy")
 def legacy_untyped_storage() -> bytes:
     """A legacy stream that holds an UntypedStorage, as torch itself saves it."""
     return legacy(storage("UntypedStorage", 2, "0", "cpu", None), {"0": (2, b"ab")})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def legacy_uint16() -> bytes:
     """A legacy stream that holds a tensor of uint16, as torch itself saves it."""
     root = untyped_tensor(
@@ -108,14 +108,14 @@ def legacy_uint16() -> bytes:
 # ----------------------------------------------------------------- byte order
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def big_endian_uint16() -> bytes:
     """A big-endian archive with a tensor of uint16: 1, 2."""
     root = untyped_tensor(storage("UntypedStorage", 4), (2,), "uint16")
     return archive(root, {"0": struct.pack(">2H", 1, 2)}, byteorder="big")
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def big_endian_two_dtypes() -> bytes:
     """A big-endian archive with one storage under tensors of uint16 and of uint32."""
     one = storage("UntypedStorage", 4)
@@ -126,13 +126,13 @@ def big_endian_two_dtypes() -> bytes:
 # ------------------------------------------------------------- new constructors
 
 
-@case()
+@case("torch.FloatTensor")
 def tensor_from_list() -> bytes:
     """`torch.FloatTensor([1.0, 2.0])`."""
     return archive(call("torch.FloatTensor", [1.0, 2.0]))
 
 
-@case()
+@case("torch.sparse.FloatTensor")
 def sparse_from_two() -> bytes:
     """`torch.sparse.FloatTensor(indices, values)`, without a size."""
     root = call(
@@ -141,25 +141,25 @@ def sparse_from_two() -> bytes:
     return archive(root, {"0": longs(0), "1": floats(1.0)})
 
 
-@case(undisclosed=True)
+@case("torch.FloatTensor", undisclosed=True)
 def new_tensor() -> bytes:
     """`torch.FloatTensor(3)`: three elements that nothing fills."""
     return archive(call("torch.FloatTensor", 3))
 
 
-@case(undisclosed=True)
+@case("torch.storage.UntypedStorage", undisclosed=True)
 def new_storage() -> bytes:
     """`torch.storage.UntypedStorage(16)`: 16 bytes that nothing fills."""
     return archive(call("torch.storage.UntypedStorage", 16))
 
 
-@case(undisclosed=True)
+@case("torch.storage.TypedStorage", undisclosed=True)
 def new_typed_storage() -> bytes:
     """`torch.storage.TypedStorage(4)`: four elements that nothing fills."""
     return archive(call("torch.storage.TypedStorage", 4))
 
 
-@case(undisclosed=True)
+@case("numpy.core.multiarray._reconstruct", undisclosed=True)
 def new_array() -> bytes:
     """A numpy array of 64 bytes that no BUILD fills."""
     return archive(
@@ -185,7 +185,7 @@ def sparse(
     return archive(root, storages)
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_coo_index_outside() -> bytes:
     """A COO tensor of size (2,) with the index 1000."""
     parts = (index_tensor("0", 1, 1), float_tensor("1", 1), (2,), False)
@@ -193,7 +193,7 @@ def sparse_coo_index_outside() -> bytes:
     return archive(root, {"0": longs(1000), "1": floats(1.0)})
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_coo_not_coalesced() -> bytes:
     """A COO tensor that says it is coalesced and repeats an index."""
     parts = (index_tensor("0", 1, 2), float_tensor("1", 2), (2,), True)
@@ -201,37 +201,37 @@ def sparse_coo_not_coalesced() -> bytes:
     return archive(root, {"0": longs(1, 1), "1": floats(1.0, 2.0)})
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_csr_index_outside() -> bytes:
     """A CSR tensor of size (2, 2) with the column 1000."""
     return sparse("sparse_csr", (0, 1, 2), (0, 1000))
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_csr_runs_outside() -> bytes:
     """A CSR tensor whose rows run to 1000 with two values there."""
     return sparse("sparse_csr", (0, 1, 1000), (0, 1))
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_csc_index_outside() -> bytes:
     """A CSC tensor of size (2, 2) with a negative row."""
     return sparse("sparse_csc", (0, 1, 2), (0, -1))
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_bsr_index_outside() -> bytes:
     """A BSR tensor of 1x1 blocks and size (2, 2) with the column 2."""
     return sparse("sparse_bsr", (0, 1, 2), (0, 2), 1, 1)
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_bsc_unsorted() -> bytes:
     """A BSC tensor of 1x1 blocks whose rows are not sorted."""
     return sparse("sparse_bsc", (0, 2, 2), (1, 0), 1, 1)
 
 
-@case(undisclosed=True)
+@case("torch.nested._internal.nested_tensor._rebuild_njt", undisclosed=True)
 def jagged_outside() -> bytes:
     """A jagged tensor whose offsets lead beyond its values."""
     kwargs = {
@@ -243,7 +243,7 @@ def jagged_outside() -> bytes:
     return archive(root, {"0": floats(1, 2), "1": longs(0, 1, 1000)})
 
 
-@case()
+@case("torch._utils._rebuild_device_tensor_from_cpu_tensor")
 def device_tensor_converted() -> bytes:
     """A device's tensor of float64 whose elements were kept as float32."""
     root = call(
@@ -253,7 +253,7 @@ def device_tensor_converted() -> bytes:
     return archive(root, {"0": floats(1.0)})
 
 
-@case()
+@case("torch._tensor._rebuild_from_type_v2")
 def attribute_taken() -> bytes:
     """A tensor whose state sets `requires_grad`, which is no attribute of its own."""
     function = name("torch._utils._rebuild_tensor_v2")
@@ -265,7 +265,7 @@ def attribute_taken() -> bytes:
     return archive(root, {"0": floats(1.0)})
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_values_conj() -> bytes:
     """A COO tensor of complex64 whose values have the conj bit."""
     values = call(
@@ -278,7 +278,7 @@ def sparse_values_conj() -> bytes:
     return archive(root, {"0": longs(1), "1": floats(1.0, 2.0)})
 
 
-@case()
+@case("torch._utils._rebuild_qtensor")
 def qtensor_scales_mixed() -> bytes:
     """A quantized tensor with scales of float32 and zero points of int64."""
     scheme = (
@@ -291,7 +291,7 @@ def qtensor_scales_mixed() -> bytes:
     return archive(root, {"0": b"\x01", "1": floats(0.1), "2": longs(3)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def metadata_unknown() -> bytes:
     """A tensor whose metadata has a name that no torch writes."""
     root = call(
@@ -301,7 +301,7 @@ def metadata_unknown() -> bytes:
     return archive(root, {"0": floats(1.0)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def float8_requires_grad() -> bytes:
     """A float8 tensor that requires gradients, as torch 2.13 saves it."""
     dtype = name("torch.float8_e5m2")
@@ -312,7 +312,7 @@ def float8_requires_grad() -> bytes:
     return archive(root, {"0": b"\x3c\x40"})
 
 
-@case(undisclosed=True)
+@case("torch._utils._rebuild_nested_tensor", undisclosed=True)
 def legacy_nested() -> bytes:
     """A nested tensor in a legacy stream, where its sizes come after it."""
 
@@ -337,7 +337,7 @@ def legacy_nested() -> bytes:
     )
 
 
-@case()
+@case("global:torch.UInt16Storage")
 def storage_of_cpp() -> bytes:
     """A tensor in a `UInt16Storage`, a class that only C++ has."""
     return archive(tensor(storage("UInt16Storage", 2), (2,)), {"0": b"\1\0\2\0"})

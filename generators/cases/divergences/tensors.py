@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..handmade import Piece, archive, call, floats, longs, name, storage, tensor
+from ...handmade import Piece, archive, call, floats, longs, name, storage, tensor
 from .rebuild import HOOKS, float_tensor, index_tensor, layout
 from .registry import case
 
@@ -16,14 +16,14 @@ ONE = storage("FloatStorage", 1)
 # -------------------------------------------------------------------- strides
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def stride_negative_of_one() -> bytes:
     """A tensor of size (1, 3) and stride (-5, 1), whose -5 is never used."""
     root = tensor(storage("FloatStorage", 3), (1, 3), (-5, 1))
     return archive(root, {"0": floats(1.0, 2.0, 3.0)})
 
 
-@case()
+@case("torch._utils._rebuild_meta_tensor_no_storage")
 def stride_negative_on_meta() -> bytes:
     """A meta tensor of size (2,) and stride (-1,)."""
     root = call(
@@ -33,7 +33,7 @@ def stride_negative_on_meta() -> bytes:
     return archive(root)
 
 
-@case()
+@case("torch._utils._rebuild_meta_tensor_no_storage")
 def meta_beyond_64_bits() -> bytes:
     """A meta tensor of float32 whose 2**62 elements are 2**64 bytes."""
     root = call(
@@ -53,13 +53,13 @@ def rebuilt(offset: Any, size: Any, stride: Any, grad: Any, *metadata: Any) -> b
     return archive(root, {"0": floats(1.0), "1": longs(1)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def size_of_tensor() -> bytes:
     """A tensor whose size is an int64 tensor without dimensions."""
     return rebuilt(0, (index_tensor("1"),), (1,), False)
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def offset_of_tensor() -> bytes:
     """A tensor whose storage offset is an int64 tensor without dimensions."""
     args = (storage("FloatStorage", 2), index_tensor("1"), (1,), (1,), False, HOOKS)
@@ -67,13 +67,13 @@ def offset_of_tensor() -> bytes:
     return archive(root, {"0": floats(1.0, 2.0), "1": longs(1)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def size_of_bool() -> bytes:
     """A tensor of size (1, True)."""
     return rebuilt(0, (1, True), (1, 1), False)
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def requires_grad_none() -> bytes:
     """A tensor by `_rebuild_tensor_v3` whose requires_grad is None."""
     args = (storage("UntypedStorage", 4), 0, (1,), (1,), None, HOOKS)
@@ -81,7 +81,7 @@ def requires_grad_none() -> bytes:
     return archive(root, {"0": floats(1.0)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v3")
 def dtype_none() -> bytes:
     """A tensor by `_rebuild_tensor_v3` whose dtype is None."""
     args = (storage("UntypedStorage", 4), 0, (1,), (1,), False, HOOKS)
@@ -89,7 +89,7 @@ def dtype_none() -> bytes:
     return archive(root, {"0": floats(1.0)})
 
 
-@case()
+@case("torch._utils._rebuild_tensor_v2")
 def neg_of_int() -> bytes:
     """A tensor whose neg bit is the number 1."""
     return rebuilt(0, (1,), (1,), False, {"neg": 1})
@@ -98,7 +98,7 @@ def neg_of_int() -> bytes:
 # ------------------------------------------------------------------ other tensors
 
 
-@case()
+@case("torch._utils._rebuild_qtensor")
 def quantized_expanded() -> bytes:
     """A quantized tensor of 2**40 elements that are all the same one."""
     scheme = (name("torch.per_tensor_affine"), 0.5, 0)
@@ -120,19 +120,19 @@ def nested(numel: int, buffer: Piece, length: int) -> bytes:
     return archive(root, {"0": data, "1": longs(length), "2": longs(1), "3": longs(0)})
 
 
-@case()
+@case("torch._utils._rebuild_nested_tensor")
 def nested_of_offset() -> bytes:
     """A nested tensor of two elements, in a buffer that starts at the second."""
     return nested(3, tensor(storage("FloatStorage", 3), (2,), (1,), 1), 2)
 
 
-@case()
+@case("torch._utils._rebuild_nested_tensor")
 def nested_of_stride() -> bytes:
     """A nested tensor of two elements, in a buffer of every second one."""
     return nested(3, tensor(storage("FloatStorage", 3), (2,), (2,)), 2)
 
 
-@case()
+@case("torch._utils._rebuild_nested_tensor")
 def nested_of_nothing() -> bytes:
     """`torch.nested.nested_tensor([])`, as torch saves it."""
     empty, sizes = float_tensor("0", 0), float_tensor("1")
@@ -155,19 +155,19 @@ def jagged(offsets: tuple[int, ...], **more: Any) -> bytes:
     return archive(root, {"0": floats(1, 2, 3), "1": longs(*offsets)})
 
 
-@case()
+@case("torch.nested._internal.nested_tensor._rebuild_njt")
 def jagged_unknown_argument() -> bytes:
     """A jagged tensor with an argument that no torch writes."""
     return jagged((0, 1, 3), new=1)
 
 
-@case()
+@case("torch.nested._internal.nested_tensor._rebuild_njt")
 def jagged_along_batch() -> bytes:
     """A jagged tensor whose dimension 0, that of the components, is the ragged one."""
     return jagged((0, 1, 3), _ragged_idx=0)
 
 
-@case()
+@case("torch.nested._internal.nested_tensor._rebuild_njt")
 def jagged_without_offsets() -> bytes:
     """A jagged tensor with not even one offset."""
     return jagged(())
@@ -186,13 +186,13 @@ def bsr(crow: tuple[int, ...], nnz: int, size: tuple[int, int], *block: int) -> 
     return archive(root, {"0": longs(*crow), "1": longs(*[0] * nnz), "2": data})
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_bsr_blocks_empty() -> bytes:
     """A BSR tensor of size (2, 2) whose one block is of size (0, 0)."""
     return bsr((0, 1), 1, (2, 2), 0, 0)
 
 
-@case()
+@case("torch._utils._rebuild_sparse_tensor")
 def sparse_bsr_no_rows() -> bytes:
     """A BSR tensor of size (0, 2) with a block."""
     return bsr((0,), 1, (0, 2), 1, 1)
