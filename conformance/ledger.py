@@ -2,7 +2,7 @@
 
 `divergences.toml` is the one list. A row says what torch does, what we do and
 why, and by which words such a divergence is known again; every row has cases
-in `corpus/divergences/`, and the tests fail when one of them no longer
+in the corpus, and the tests fail when one of them no longer
 diverges, or when something diverges that no row explains.
 """
 
@@ -38,8 +38,8 @@ class Row:
     `modes` and whose verdict is among `verdicts`, if torch's answer matches
     `torch_says`, ours matches `ours_says`, and every difference that is shown
     matches `differs` (regular expressions, searched; empty ones always match),
-    and if all of `when` is true of the file (see `facts`). The cases of an
-    `undisclosed` row are not among the committed files.
+    and if all of `when` is true of the file (see `facts`). The cases, by
+    their ids, of an `undisclosed` row are not among the committed files.
     """
 
     id: str

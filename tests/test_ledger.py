@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from conformance import ledger
 from conformance.check import AGREEMENT, ModeResult, Verdict
 from conformance.compare import Difference
+from conformance.corpus.format import cases, corpus_folder
 from conformance.ledger import Row
 from conformance.loaders import ours
 from conformance.loaders.reference import MODES
 from conformance.parser import CheckpointError
 
-CASES = Path(__file__).parents[1] / "corpus" / "divergences"
+CASES = {case.id: path for path, case in cases(corpus_folder())}
 ROWS = list(ledger.rows().values())
 
 #: What our reader must have done for each of these verdicts.
@@ -61,10 +61,10 @@ def test_a_row_knows_its_divergence_by_words(row: Row) -> None:
 
 
 def test_every_case_is_there_and_every_file_is_a_case() -> None:
-    cases = {case for row in ROWS for case in row.cases if not row.undisclosed}
-    files = {path.name for path in CASES.iterdir()} - {"README.md"}
-    assert cases == files
-    assert all((CASES / file).stat().st_size < 4096 for file in files)
+    named = {case for row in ROWS for case in row.cases if not row.undisclosed}
+    assert named <= CASES.keys()
+    assert {id for id in CASES if id.startswith("divergences/")} <= named
+    assert all(CASES[id].stat().st_size < 4096 for id in named)
 
 
 KEPT = [(row, case) for row in ROWS for case in row.cases if not row.undisclosed]
@@ -82,7 +82,7 @@ def test_our_reader_does_what_the_row_says(row: Row, case: str) -> None:
 def _does(row: Row, case: str, weights_only: bool) -> bool:
     verdicts = {Verdict(verdict) for verdict in row.verdicts}
     try:
-        ours.load(CASES / case, weights_only=weights_only)
+        ours.load(CASES[case], weights_only=weights_only)
     except CheckpointError as error:
         refused = bool(verdicts - WE_LOAD)
         return refused and bool(re.search(row.ours_says, str(error)))
@@ -95,7 +95,7 @@ LOAD, MAPPED = str(MODES[0]), str(MODES[2])
 
 
 def test_a_row_explains_only_its_own_mode_verdict_and_words() -> None:
-    file = str(CASES / "qtensor_of_1_2.pt")
+    file = str(CASES["divergences/qtensor_of_1_2"])
     says = "TypeError: _rebuild_qtensor() takes 7 positional arguments but 8 were given"
 
     def explained(
@@ -109,7 +109,7 @@ def test_a_row_explains_only_its_own_mode_verdict_and_words() -> None:
 
 
 def test_every_difference_must_be_explained() -> None:
-    file = str(CASES / "deflated.pt")
+    file = str(CASES["divergences/deflated"])
     known = Difference("the root", "storage byte 0", "00", "01")
     other = Difference("the root", "stride", "(1,)", "(2,)")
 
@@ -125,23 +125,23 @@ def test_wrong_bytes_are_explained_only_in_the_files_of_a_row() -> None:
     """Else a row about corruption would hide any corruption."""
     found = (Difference("the root", "storage byte 0", "00", "01"),)
     result = ModeResult(MAPPED, Verdict.DIFFER, differences=found)
-    assert ledger.explain(str(CASES / "record_longer.pt"), result) is None
-    assert ledger.explain(str(CASES / "legacy_uint16.pt"), result) is None
-    swapped = ledger.explain(str(CASES / "big_endian_uint16.pt"), result)
+    assert ledger.explain(str(CASES["divergences/record_longer"]), result) is None
+    assert ledger.explain(str(CASES["divergences/legacy_uint16"]), result) is None
+    swapped = ledger.explain(str(CASES["divergences/big_endian_uint16"]), result)
     assert swapped == "big-endian-v3"
 
 
 def test_facts_of_files() -> None:
     def facts(case: str) -> set[str]:
-        return ledger.facts(str(CASES / case))
+        return ledger.facts(str(CASES[f"divergences/{case}"]))
 
-    assert {"zip", "little-endian", "deflated"} <= facts("deflated.pt")
-    assert {"zip", "big-endian", "shared record"} <= facts("big_endian_twice.pt")
+    assert {"zip", "little-endian", "deflated"} <= facts("deflated")
+    assert {"zip", "big-endian", "shared record"} <= facts("big_endian_twice")
     assert {"legacy", "torch._utils._rebuild_tensor_v2"} <= facts(
-        "legacy_storage_grows.pt"
+        "legacy_storage_grows"
     )
-    assert "distcp" in facts("two_archives.distcp")
-    assert facts("plain_pickle.pkl").isdisjoint({"zip", "deflated", "shared record"})
+    assert "distcp" in facts("two_archives")
+    assert facts("plain_pickle").isdisjoint({"zip", "deflated", "shared record"})
 
 
 def test_a_reason_can_be_shown() -> None:

@@ -12,19 +12,15 @@ from typing import Annotated, Final
 import typer
 
 from conformance import __version__
+from conformance.loaders.reference import MODES as TORCH_MODES
 
 from . import EXIT_AGREE, EXIT_DIFFER, fail, print_json
 
 #: What a folder is searched for, at any depth.
 SUFFIXES: Final = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".t7", ".ptl")
 
-#: The names of torch's modes on the command line, in the order of a run.
-MODES: Final[dict[str, tuple[bool, bool]]] = {
-    "weights": (True, False),
-    "full": (False, False),
-    "weights-mmap": (True, True),
-    "full-mmap": (False, True),
-}
+#: torch's modes by their names on the command line, in the order of a run.
+MODES: Final = {mode.name: mode for mode in TORCH_MODES}
 
 
 def check(
@@ -86,14 +82,14 @@ def check(
     """
     from conformance import check as checking
     from conformance.ledger import explain
-    from conformance.loaders.reference import Mode, Reference
+    from conformance.loaders.reference import Reference
     from conformance.report import terminal
 
     unknown = [name for name in mode or () if name not in MODES]
     if unknown:
         fail(f"there is no mode {unknown[0]!r}; choose from {', '.join(MODES)}")
     chosen = [name for name in MODES if not mode or name in mode]
-    modes = [Mode(*MODES[name]) for name in chosen]
+    modes = [MODES[name] for name in chosen]
     paths = list(expand(files))
     begin = time.perf_counter()
     reference = Reference(

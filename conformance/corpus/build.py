@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Final
 import msgspec
 
 from conformance import __version__
-from conformance.description import to_json
 from conformance.loaders.reference import Reference
 
 from .format import (
@@ -74,6 +73,7 @@ class Built:
 def build(
     corpus: Path,
     *,
+    kept: Path | None = None,
     history: Path | None = None,
     retire: Iterable[str] = (),
     step: Step = lambda _done, _all, _name: None,
@@ -81,13 +81,14 @@ def build(
     """Writes the corpus, if every case holds to its claims.
 
     `history` has manifests of old releases that are to be taken in; those that
-    the corpus has already stay. An id that is gone has to be in `retire`. Raises
+    the corpus has already stay, or those of `kept`, if it is given. An id
+    that is gone has to be in `retire`. Raises
     `BuildError` if there is no torch, or a generator fails.
     """
     with tempfile.TemporaryDirectory(prefix="torchproof-") as temporary:
         staging = Path(temporary) / "corpus"
         sources = [_generated(Path(temporary) / "generated")]
-        sources += _old_releases(corpus / HISTORY, history)
+        sources += _old_releases((kept or corpus) / HISTORY, history)
         built = _judged(sources, staging, step)
         _ids(built, corpus, staging, set(retire))
         if built.good:
@@ -127,7 +128,7 @@ def _old_releases(kept: Path, fresh: Path | None) -> list[_Source]:
         directory = decode(path.read_bytes())
         by = f"torch {directory.provenance['torch']}"
         claims = tuple(_claim(case, by) for case in directory.cases)
-        manifest = Manifest(directory.provenance, claims)
+        manifest = Manifest(directory.provenance, claims, skipped=directory.skipped)
         found[path.parent.name] = _Source(path.parent, manifest, by)
     for path in sorted(fresh.glob(f"*/{MANIFEST}") if fresh else ()):
         manifest = _manifest(path)
@@ -146,7 +147,7 @@ def _claim(case: Case, by: str) -> Claim:
         path=case.path,
         shows=case.shows,
         label=case.label,
-        family=case.family,
+        family=HISTORY,
         verdict=case.verdict,
         sha256=case.sha256,
         phase=case.phase,
@@ -154,7 +155,7 @@ def _claim(case: Case, by: str) -> Claim:
         flags=case.flags,
         links=case.links,
         encoding=case.encoding,
-        answer=msgspec.Raw(to_json(own.description) if own else b""),
+        answer=msgspec.Raw(msgspec.json.encode(own.value) if own else b""),
         answer_error="" if own else case.refused_by.get(by, "unknown"),
     )
 
@@ -164,6 +165,7 @@ def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
     total = sum(len(source.manifest.cases) for source in sources)
     flags: dict[str, str] = {}
     counts: dict[str, int] = {}
+    families: Counter[str] = Counter()
     done = 0
     with Reference(timeout=TIMEOUT, memory=MEMORY) as reference:
         about = reference.about()
@@ -177,9 +179,10 @@ def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
                 step(done, total, claim.id)
                 done += 1
                 file = _file(source, claim)
-                judged = judge(claim, file, reference, built.torch, by=source.by)
+                judged = judge(claim, file, reference, by=source.by)
                 if judged.problems:
                     built.problems[claim.id] = judged.problems
+                families[claim.family] += 1
                 name = claim.id.rpartition("/")[0]
                 directories[name].append(judged)
                 target = staging / name / judged.case.file
@@ -189,13 +192,20 @@ def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
             for name, members in sorted(directories.items()):
                 counts[name] = len(members)
                 cases = sorted((one.case for one in members), key=lambda case: case.id)
+                manifest = source.manifest
                 text = encode(
-                    Directory(FORMAT, name, source.manifest.provenance, tuple(cases))
-                )
+                    Directory(
+                        FORMAT, name, manifest.provenance, tuple(cases),
+                        manifest.skipped,
+                    )
+                )  # fmt: skip
                 (staging / name / CASES).write_bytes(text)
                 built.nbytes += len(text)
     built.cases = total
-    index = Index(FORMAT, __version__, f"torch {built.torch}", flags, counts)
+    index = Index(
+        FORMAT, __version__, f"torch {built.torch}", flags, counts,
+        dict(sorted(families.items())),
+    )  # fmt: skip
     (staging / INDEX).write_bytes(encode_index(index))
     (staging / SCHEMA).write_bytes(schema() + b"\n")
     return built

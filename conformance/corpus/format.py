@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -34,17 +34,26 @@ class Answer(
 ):
     """What somebody reads in a file.
 
-    `by`: who, as `torch 2.13.0, weights_only=False`. `value` is the whole tree,
-    and `tensors` its tensors as a flat list, for readers that know no more.
+    `by`: who. The modes of the torch that judged are `full`, which is
+    `weights_only=False`, `weights`, `full-mmap` and `weights-mmap`; `torch 1.4.0`
+    is the release that wrote the file, and `torchproof` this parser. `value` is
+    the whole tree, left out where it takes more than `LARGEST` bytes; `tensors`
+    its tensors as a flat list, for readers that know no more. `like` is the name
+    of an earlier file in this `cases.json` whose expected answer has the same
+    `value` and `tensors`, which are not given again.
     """
 
     by: tuple[str, ...]
-    value: Document
+    value: Document | None = None
     tensors: tuple[FlatTensor, ...] = ()
+    like: str = ""
+
+    #: In bytes, as JSON.
+    LARGEST: ClassVar[int] = 30_000
 
     @property
-    def description(self) -> Description:
-        return from_document(self.value)
+    def description(self) -> Description | None:
+        return None if self.value is None else from_document(self.value)
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -61,7 +70,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
       must refuse it, in `phase`; `either`, it may do one or the other (`reason`),
       and if it loads, get `expected` or one of `alternatives`.
     - `flags`: explained in `corpus.json`. `links`: where people met the bug.
-    - `containers`, `protocols`: outermost first, one protocol per pickle.
+    - `containers`, `protocols`: outermost first, one protocol per pickle; a zip
+      archive with a pickle of protocol 2, if nothing is said.
     - `encoding`: what `torch.load` has to be given, for files of Python 2.
     - `refused_by`: who does not load it, and with which error.
     - `ledger`: the rows of the divergence ledger that explain what torch does.
@@ -72,15 +82,14 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     sha256: str
     shows: str
     path: str
-    family: str
     label: Label
     verdict: Verdict
     phase: Phase | None = None
     reason: str = ""
     flags: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    containers: tuple[str, ...] = ()
-    protocols: tuple[int, ...] = ()
+    containers: tuple[str, ...] = ("zip",)
+    protocols: tuple[int, ...] = (2,)
     calls: dict[str, int] = {}
     encoding: str = "utf-8"
     refused_by: dict[str, str] = {}
@@ -89,21 +98,28 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     alternatives: tuple[Answer, ...] = ()
 
 
-class Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A `cases.json`: the files beside it. `provenance`: what made them."""
+class Directory(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A `cases.json`: the files beside it. `provenance`: what made them.
+
+    `skipped`: what an old release could not save, by name, with its error.
+    """
 
     format: int
     directory: str
     provenance: dict[str, str]
     cases: tuple[Case, ...]
+    skipped: dict[str, str] = {}
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`corpus.json`: what the corpus is, and what holds for all of it.
 
     `version` is that of torchproof; `judged_by` the torch whose answers are
-    expected; `directories` the number of cases in each; `retired` the ids that
-    were used once, and never will be again.
+    expected; `directories` and `families` (a file of generators each) the number
+    of cases in each; `retired` the ids that were used once, and never will be
+    again.
     """
 
     format: int
@@ -111,6 +127,7 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     judged_by: str
     flags: dict[str, str]
     directories: dict[str, int]
+    families: dict[str, int]
     retired: tuple[str, ...] = ()
 
 
@@ -132,11 +149,40 @@ def schema() -> bytes:
 
 
 def encode(directory: Directory) -> bytes:
-    """A `cases.json`: a line for each case, so that changes can be read."""
-    head, cases = msgspec.to_builtins(directory), directory.cases
+    """A `cases.json`: a line for each case, so that changes can be read.
+
+    What an earlier case expects, a later one does not spell again (`like`).
+    """
+    head = msgspec.to_builtins(msgspec.structs.replace(directory, cases=()))
     del head["cases"]
     opening = msgspec.json.encode(head)[:-1] + b',"cases":[\n'
-    return opening + b",\n".join(map(msgspec.json.encode, cases)) + b"\n]}\n"
+    seen: dict[bytes, str] = {}
+    lines = []
+    for case in directory.cases:
+        if case.expected is not None:
+            answer = case.expected
+            told = msgspec.json.encode((answer.value, answer.tensors))
+            like = seen.setdefault(told, case.file)
+            if like != case.file and len(told) > len(like):
+                answer = Answer(answer.by, like=like)
+                case = msgspec.structs.replace(case, expected=answer)
+        lines.append(msgspec.json.encode(_usual(case)))
+    return opening + b",\n".join(lines) + b"\n]}\n"
+
+
+def _usual(case: Case) -> Case:
+    """The same, so that msgspec leaves out what is as usual.
+
+    It leaves a field out if it *is* its default; what has been computed or
+    decoded is only equal to it.
+    """
+    fields = msgspec.structs.fields(Case)
+    same = {
+        field.name: field.default
+        for field in fields
+        if getattr(case, field.name) == field.default
+    }
+    return msgspec.structs.replace(case, **same)
 
 
 def decode(text: bytes) -> Directory:
@@ -144,7 +190,20 @@ def decode(text: bytes) -> Directory:
     directory = msgspec.json.decode(text, type=Directory)
     if directory.format != FORMAT:
         raise ValueError(f"format {directory.format} of cases.json, not {FORMAT}")
-    return directory
+    expected: dict[str, Answer] = {}
+    cases = []
+    for case in directory.cases:
+        answer = case.expected
+        if answer is not None:
+            if answer.like:
+                first = expected.get(answer.like)
+                if first is None:
+                    raise ValueError(f"{case.id} is like {answer.like}, which is none")
+                answer = msgspec.structs.replace(first, by=answer.by)
+                case = msgspec.structs.replace(case, expected=answer)
+            expected[case.file] = answer
+        cases.append(case)
+    return msgspec.structs.replace(directory, cases=tuple(cases))
 
 
 def encode_index(index: Index) -> bytes:

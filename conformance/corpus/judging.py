@@ -11,7 +11,7 @@ import msgspec
 from conformance.check import FileResult, ModeResult, check
 from conformance.check import Verdict as Outcome
 from conformance.compare import compare
-from conformance.description import Description, to_document
+from conformance.description import Description, Document, Tensor, to_document
 from conformance.ledger import explain, rows
 from conformance.loaders import ours
 from conformance.loaders.reference import MODES, Mode, Reference
@@ -42,9 +42,9 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     shows: str
     label: Label
-    family: str
     verdict: Verdict
     sha256: str
+    family: str = ""
     phase: Phase | None = None
     reason: str = ""
     flags: tuple[str, ...] = ()
@@ -61,6 +61,7 @@ class Manifest(msgspec.Struct, frozen=True):
     provenance: dict[str, str]
     cases: tuple[Claim, ...]
     flags: dict[str, str] = {}
+    skipped: dict[str, str] = {}
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -70,19 +71,16 @@ class Judged(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
 
 
-def judge(
-    claim: Claim, file: Path, reference: Reference, torch: str, *, by: str = ""
-) -> Judged:
+def judge(claim: Claim, file: Path, reference: Reference, *, by: str = "") -> Judged:
     """Reads the file with both readers in every mode, and holds it to the claim.
 
-    `torch` is the version that answers; `by` names the release that gave
-    `claim.answer`.
+    `by` names the release that gave `claim.answer`.
     """
     result = check(
         file, reference, MODES, limit=100, explain=explain, encoding=claim.encoding
     )
     trace = traced(file, claim.encoding)
-    answers = _Answers(claim, file, reference, torch, result)
+    answers = _Answers(claim, file, reference, result)
     answers.ask()
     if by:
         answers.release(by)
@@ -97,7 +95,6 @@ def judge(
         sha256=claim.sha256,
         shows=claim.shows,
         path=claim.path,
-        family=claim.family,
         label=claim.label,
         verdict=claim.verdict,
         phase=claim.phase,
@@ -135,15 +132,15 @@ class _Answers:
         claim: Claim,
         file: Path,
         reference: Reference,
-        torch: str,
         result: FileResult,
     ) -> None:
         self.claim = claim
         self.file = file
         self.reference = reference
-        self.torch = torch
         self.result = {mode.mode: mode for mode in result.modes}
         self.given: list[Answer] = []
+        #: What was given, each beside its answer.
+        self.descriptions: list[Description] = []
         self.refused: dict[str, str] = {}
         self.ours: Description | None = None
         self.error: CheckpointError | None = None
@@ -156,7 +153,7 @@ class _Answers:
         """torch in each mode, and then us, where nobody said the same."""
         for mode in ORDER:
             found = self.result[str(mode)]
-            by = f"torch {self.torch}, {mode}"
+            by = mode.name
             refusal = _refusal(found)
             if found.verdict is Outcome.NO_MMAP:
                 continue
@@ -170,7 +167,7 @@ class _Answers:
                 self.refused[by] = str(answer).partition(":")[0]
         if self.ours is None:
             self.refused[OURS] = type(self.error).__name__
-        elif not any(self.same(given, self.ours) for given in self.given):
+        elif not any(self.same(given, self.ours) for given in self.descriptions):
             self.add(OURS, self.ours)
 
     def release(self, by: str) -> None:
@@ -184,21 +181,42 @@ class _Answers:
 
     def add(self, by: str, description: Description) -> None:
         for index, given in enumerate(self.given):
-            if self.same(given, description):
+            if self.same(self.descriptions[index], description):
                 readers = (*given.by, by)
-                self.given[index] = Answer(readers, given.value, given.tensors)
+                self.given[index] = msgspec.structs.replace(given, by=readers)
                 return
         # Only our own reading can show elements; where it is the same, they are
         # the same.
         shown = self.ours
         if shown is None or not compare(shown, description, limit=1).equal:
             shown = description
-        value = to_document(description)
+        document = plainest(to_document(description))
+        large = len(msgspec.json.encode(document)) > Answer.LARGEST
+        value = None if large else document
         self.given.append(Answer((by,), value, tuple(flat(shown))))
+        self.descriptions.append(description)
 
     @staticmethod
-    def same(given: Answer, description: Description) -> bool:
-        return compare(given.description, description, limit=1).equal
+    def same(one: Description, other: Description) -> bool:
+        return compare(one, other, limit=1).equal
+
+
+def plainest(document: Document) -> Document:
+    """The same, with everything left out that is as usual.
+
+    msgspec leaves a field out if it *is* its default, and what has been decoded
+    is only equal to it.
+    """
+    nodes = [_usual(node) if isinstance(node, Tensor) else node
+             for node in document.nodes]  # fmt: skip
+    return Document(document.version, nodes, document.storages)
+
+
+def _usual(tensor: Tensor) -> Tensor:
+    usual = Tensor(type=tensor.type, dtype=tensor.dtype)
+    same = {name: getattr(usual, name) for name in ("layout", "device")
+            if getattr(usual, name) == getattr(tensor, name)}  # fmt: skip
+    return msgspec.structs.replace(tensor, **same)
 
 
 def _refusal(found: ModeResult) -> str | None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 from conformance.parser import CheckpointError, Trace, load
+from conformance.parser.opcodes import BY_CODE
 
 from .stream import opcodes_of
 
@@ -38,4 +39,17 @@ def _paths(trace: Trace) -> Iterator[str]:
     ):
         yield from (f"{prefix}:{name}" for name in names)
     for pickle in trace.pickles or ():
-        yield from {f"opcode:{row.name}" for row, _, _ in opcodes_of(pickle)}
+        yield from (f"opcode:{name}" for name in _opcodes(pickle))
+
+
+def _opcodes(pickle: bytes) -> set[str]:
+    """The names of all opcodes, that one too at which the machine gave up."""
+    found = set()
+    try:
+        for row, _, _ in opcodes_of(pickle):
+            found.add(row.name)
+    except CheckpointError as error:
+        last = pickle[error.offset or 0 :]
+        if last and last[0] in BY_CODE:
+            found.add(BY_CODE[last[0]].name)
+    return found

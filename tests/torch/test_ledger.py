@@ -9,12 +9,13 @@ import pytest
 from conformance import ledger
 from conformance.check import FileResult, check
 from conformance.loaders.reference import MODES, Reference
-from generators.divergences import CASES, UNDISCLOSED, write
+from generators.cases import CASES as REGISTERED
+from generators.cases import write
 
 pytestmark = pytest.mark.slow
 
-COMMITTED = Path(__file__).parents[2] / "corpus" / "divergences"
-FILES = sorted(CASES)
+#: The cases that rows name, kept or not.
+CASES = {id: REGISTERED[id] for row in ledger.rows().values() for id in row.cases}
 
 #: Enough for any malformed file, and no danger to the machine.
 MEMORY = 8 << 30
@@ -26,36 +27,36 @@ HASTE = 3.0
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, those too that are not kept."""
     path = tmp_path_factory.mktemp("divergences")
-    write(path, undisclosed=True)
+    write(path, CASES.values(), undisclosed=True)
     return path
 
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> dict[str, FileResult]:
     """Every case in every mode, read once."""
-    hangs = {case for row in ledger.rows().values() for case in row.cases
+    hangs = {id for row in ledger.rows().values() for id in row.cases
              if "torch hung" in row.verdicts}  # fmt: skip
     found = {}
     with (
         Reference(memory=MEMORY) as patient,
         Reference(memory=MEMORY, timeout=HASTE) as hasty,
     ):
-        for file in FILES:
-            reference = hasty if file in hangs else patient
-            found[file] = check(folder / file, reference, MODES, limit=100)
+        for id, case in CASES.items():
+            reference = hasty if id in hangs else patient
+            found[id] = check(folder / case.file, reference, MODES, limit=100)
     return found
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("id", CASES)
 def test_each_divergence_has_one_row_that_names_the_case(
-    results: dict[str, FileResult], folder: Path, file: str
+    results: dict[str, FileResult], folder: Path, id: str
 ) -> None:
-    diverging = [mode for mode in results[file].modes if not mode.verdict.agrees]
+    diverging = [mode for mode in results[id].modes if not mode.verdict.agrees]
     assert diverging, "torch and we agree on this file in every mode"
     for mode in diverging:
-        rows = ledger.explaining(str(folder / file), mode)
+        rows = ledger.explaining(str(folder / CASES[id].file), mode)
         assert len(rows) == 1, (rows, mode)
-        assert file in ledger.rows()[rows[0]].cases
+        assert id in ledger.rows()[rows[0]].cases
 
 
 @pytest.mark.parametrize("name", ledger.rows())
@@ -65,24 +66,16 @@ def test_a_row_diverges_in_each_of_its_modes_and_verdicts(
     row = ledger.rows()[name]
     cases: set[str] = set()
     modes: set[str] = set()
-    for file in row.cases:
-        for mode in results[file].modes:
+    for id in row.cases:
+        for mode in results[id].modes:
             if row.matches(mode):
-                cases.add(file)
+                cases.add(id)
                 modes.add(mode.mode)
     assert cases == set(row.cases)
     assert modes == set(row.modes)
 
 
-def test_the_committed_files_are_what_the_generator_writes(folder: Path) -> None:
-    committed = {path.name for path in COMMITTED.iterdir()} - {"README.md"}
-    assert committed == set(CASES) - UNDISCLOSED
-    for file in committed:
-        assert (COMMITTED / file).read_bytes() == (folder / file).read_bytes(), file
-
-
 def test_what_is_not_disclosed_is_said_in_both_lists() -> None:
     rows = ledger.rows().values()
-    assert {case for row in rows if row.undisclosed for case in row.cases} == (
-        UNDISCLOSED
-    )
+    named = {id for row in rows if row.undisclosed for id in row.cases}
+    assert named == {id for id, case in REGISTERED.items() if case.undisclosed}
