@@ -12,6 +12,7 @@ from conformance import __version__
 from conformance.commands import EXIT_DIFFER
 from conformance.commands.check import check
 from conformance.commands.corpus import corpus
+from conformance.commands.coverage import coverage
 from conformance.commands.inspect import inspect
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(inspect)
+app.command()(coverage)
 app.add_typer(corpus)
 
 

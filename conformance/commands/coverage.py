@@ -1,0 +1,87 @@
+"""`torchproof coverage`: what the corpus reaches of all that torch can write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import EXIT_AGREE, EXIT_DIFFER, fail, print_json
+
+
+def coverage(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus",
+            metavar="DIR",
+            help="Another corpus than the one that comes with torchproof.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it as Markdown.", show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write it as one page, with a link to every case.",
+            show_default=False,
+        ),
+    ] = None,
+    torch: Annotated[
+        bool,
+        typer.Option(
+            help="Ask the installed torch what there is to cover, and measure its own "
+            "rebuild functions too."
+        ),
+    ] = True,
+) -> None:
+    """Show which rebuild paths the corpus covers, and which it does not.
+
+    What there is to cover comes from the installed torch: a release with one more
+    rebuild function has one more hole. Every file is read anew, so that what
+    counts is what it does; coverage.py says which lines and branches of a
+    rebuild function the cases reach.
+
+    Exits with 0 if all is covered that can be, 1 if not, 2 if something could not
+    be tried: no corpus, no torch.
+    """
+    from conformance.corpus.format import INDEX, corpus_folder
+    from conformance.report.terminal import console
+
+    chosen = corpus_folder() if folder is None else folder
+    if not (chosen / INDEX).is_file():
+        fail(f"{chosen} is no corpus: there is no {INDEX} in it")
+    try:
+        from conformance.coverage import cover
+        from conformance.coverage.denominators import Unavailable
+        from conformance.coverage.lines import MeasuringFailed
+        from conformance.report import coverage_html, coverage_markdown, coverage_views
+    except ModuleNotFoundError as error:
+        fail(
+            f"{error.name} is missing; install it with pip install 'torchproof[report]'"
+        )
+    try:
+        found = cover(chosen, torch=torch)
+    except Unavailable as error:
+        fail(f"torch cannot be asked what there is to cover ({error}); try --no-torch")
+    except MeasuringFailed as error:
+        fail(f"a reader died while it was measured ({error})")
+    if markdown is not None:
+        markdown.write_text(coverage_markdown.render(found), encoding="utf-8")
+    if html is not None:
+        link = os.path.relpath(chosen.resolve(), html.resolve().parent)
+        html.write_text(coverage_html.render(found, link), encoding="utf-8")
+    if as_json:
+        print_json(found)
+    elif markdown is None and html is None:
+        coverage_views.show(console(), found)
+    raise typer.Exit(EXIT_AGREE if found.complete else EXIT_DIFFER)
