@@ -298,7 +298,7 @@ def tree() -> Description:
     data = InMemory(memoryview(struct.pack("<2f", 1, 2)))
     storages = [Storage(8, data=data)]
     elements = {2: lambda: struct.pack("<2f", 1, 2)}
-    return Description(nodes, storages, elements)
+    return Description(nodes, storages, {**elements})
 
 
 def test_paths_read_like_python() -> None:

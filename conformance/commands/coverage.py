@@ -76,12 +76,20 @@ def coverage(
     except MeasuringFailed as error:
         fail(f"a reader died while it was measured ({error})")
     if markdown is not None:
-        markdown.write_text(coverage_markdown.render(found), encoding="utf-8")
+        _write(markdown, coverage_markdown.render(found))
     if html is not None:
         link = os.path.relpath(chosen.resolve(), html.resolve().parent)
-        html.write_text(coverage_html.render(found, link), encoding="utf-8")
+        _write(html, coverage_html.render(found, link))
     if as_json:
         print_json(found)
     elif markdown is None and html is None:
         coverage_views.show(console(), found)
     raise typer.Exit(EXIT_AGREE if found.complete else EXIT_DIFFER)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")

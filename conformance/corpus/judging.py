@@ -224,7 +224,8 @@ def _refusal(found: ModeResult) -> str | None:
     if found.torch is None:
         return None
     # A message has addresses, versions and paths in it; its kind is enough.
-    return found.torch.partition(":")[0].strip() or found.verdict.value
+    kind = found.torch.partition(":")[0].strip() or found.verdict.value
+    return f"crash ({kind})" if kind.startswith("SIG") else kind
 
 
 def _problems(claim: Claim, result: FileResult, answers: _Answers) -> Iterator[str]:

@@ -25,6 +25,12 @@ parser.add_argument(
 )
 parser.add_argument("--progress", action="store_true", help="say the name of each file")
 arguments = parser.parse_args()
+
+
+def said(file: str) -> None:
+    print(file, flush=True)
+
+
 chosen = [
     case
     for case in CASES.values()
@@ -36,7 +42,7 @@ count = write(
     arguments.folder,
     chosen,
     undisclosed=arguments.undisclosed,
-    step=(lambda file: print(file, flush=True)) if arguments.progress else len,
+    step=said if arguments.progress else lambda _file: None,
 )
 if not arguments.progress:
     print(f"{count} files in {arguments.folder}")
