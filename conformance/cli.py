@@ -64,4 +64,6 @@ def torchproof(
 
     `torchproof corpus` verifies, lists, exports and builds the corpus: files for
     the authors of readers, and what each must give.
+
+    `torchproof coverage` shows how much of all that torch can rebuild is in it.
     """

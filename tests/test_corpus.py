@@ -333,6 +333,18 @@ def test_list_by_id_verdict_flag_and_path() -> None:
     assert all(path in case["calls"] or path == case["path"] for case in found)
 
 
+def test_a_summary_counts_every_case() -> None:
+    found = json.loads(run("summary", "--json").output)
+    assert found["cases"] == len(ALL)
+    assert found["nbytes"] == verify_size(CORPUS)
+    for counts in (found["labels"], found["directories"]):
+        assert sum(sum(row.values()) for row in counts.values()) == len(ALL)
+    assert sum(found["families"].values()) == len(ALL)
+    shown = run("summary").output
+    assert "native" in shown
+    assert f"{len(ALL):,} cases" in shown
+
+
 def test_list_of_nothing_and_wrong_usage() -> None:
     assert run("list", "no/such").exit_code == 1
     done = run("list", "--verdict", "perhaps")

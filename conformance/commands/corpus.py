@@ -121,6 +121,20 @@ def list_cases(
 
 
 @corpus.command()
+def summary(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Say how many cases there are: by verdict, label, directory and family."""
+    from conformance.corpus.summary import summary as run
+    from conformance.report import corpus as report
+    from conformance.report.terminal import console
+
+    found = run(_corpus(folder))
+    if as_json:
+        print_json(found)
+    else:
+        report.show_summary(console(), found)
+
+
+@corpus.command()
 def verify(folder: Folder = None, as_json: AsJson = False) -> None:
     """Hold our parser against the corpus, and the corpus against its rules.
 

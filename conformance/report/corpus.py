@@ -15,6 +15,7 @@ from .terminal import console, plural, printable, sized, styled
 if TYPE_CHECKING:
     from conformance.corpus.build import Built
     from conformance.corpus.format import Case
+    from conformance.corpus.summary import Summary
     from conformance.corpus.verify import Verified
 
 STYLES: Final = {"valid": "green", "invalid": "red", "either": "yellow"}
@@ -107,3 +108,23 @@ def _problems(out: Console, problems: Mapping[str, Iterable[str]]) -> None:
         out.print(styled((name, "red")))
         for problem in found:
             out.print(styled(f"    {problem}"), soft_wrap=True)
+
+
+def show_summary(out: Console, found: Summary) -> None:
+    """How many cases of each label, directory and family."""
+    for title, rows in (("label", found.labels), ("directory", found.directories)):
+        table = Table(box=None, pad_edge=False)
+        table.add_column(title)
+        for verdict in (*STYLES, "all"):
+            table.add_column(verdict, justify="right")
+        for name, counts in rows.items():
+            cells = [str(counts[verdict] or "") for verdict in STYLES]
+            table.add_row(styled(name), *cells, f"{counts.total():,}")
+        out.print(table)
+        out.print()
+    families = ", ".join(f"{name} {count}" for name, count in found.families.items())
+    out.print(styled(f"families: {families}"))
+    out.print()
+    verdicts = ", ".join(f"{found.verdicts[name]:,} {name}" for name in STYLES)
+    size = sized(found.nbytes)
+    out.print(styled(f"{plural(found.cases, 'case')} ({verdicts}), {size}"))
