@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from conformance.corpus.format import (
     schema,
 )
 from conformance.corpus.paths import exercised, traced
+from conformance.corpus.swapping import swap
 from conformance.corpus.verify import verify
 
 CORPUS = corpus_folder()
@@ -258,6 +260,16 @@ def no_json(folder: Path) -> str:
     return CASES
 
 
+def other_flag(folder: Path) -> str:
+    edited(folder, VALID, flags=["weights-only-refuses"])
+    return "the flag weights-only-refuses disagree"
+
+
+def no_schema(folder: Path) -> str:
+    (folder / SCHEMA).unlink()
+    return "is not that of this version"
+
+
 def other_schema(folder: Path) -> str:
     (folder / SCHEMA).write_text("{}", "utf-8")
     return "is not that of this version"
@@ -268,6 +280,7 @@ SPOILS: list[Callable[[Path], str]] = [
     unknown_flag, unknown_field, unknown_verdict, loads_though_invalid,
     refused_though_valid, other_phase, other_value, other_hash, no_answer,
     no_reason, retired_id, other_count, no_directory, no_json, other_schema,
+    no_schema, other_flag,
 ]  # fmt: skip
 
 
@@ -304,6 +317,51 @@ def test_an_export_replaces_an_export_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="not empty"):
         export(CORPUS, mine)
     assert [path.name for path in mine.iterdir()] == ["work.txt"]
+
+
+def test_an_export_deletes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    """A VERSION is a common name, and people put files beside their copies."""
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (project / "src" / "main.rs").write_text("fn main() {}", "utf-8")
+    for version in ("1.0\n", "torchproof 0.1.0\n"):
+        (project / "VERSION").write_text(version, "utf-8")
+        with pytest.raises(ExportError, match="no part of an export"):
+            export(CORPUS, project)
+    target = tmp_path / "copy"
+    export(CORPUS, target, lambda case: case.id == VALID)
+    (target / "skipped.txt").write_text("mine", "utf-8")
+    with pytest.raises(ExportError, match=r"skipped.txt"):
+        export(CORPUS, target)
+    assert (project / "src" / "main.rs").exists()
+    assert (target / "skipped.txt").exists()
+    with pytest.raises(ExportError, match="is a file"):
+        export(CORPUS, target / "skipped.txt")
+
+
+def test_a_swap_that_fails_leaves_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    rename = os.rename
+
+    def failing(source: Path, target: Path) -> None:
+        if source == new:
+            raise OSError("the disk is full")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="full"):
+        swap(new, old)
+    assert (old / "old").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
+    monkeypatch.undo()
+    swap(new, old)
+    assert (old / "new").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -347,6 +405,9 @@ def test_a_summary_counts_every_case() -> None:
 
 def test_list_of_nothing_and_wrong_usage() -> None:
     assert run("list", "no/such").exit_code == 1
+    done = run("list", "--flag", "conjugated")
+    assert done.exit_code == 2
+    assert "there is no flag 'conjugated'" in done.output
     done = run("list", "--verdict", "perhaps")
     assert done.exit_code == 2
     assert "there is no verdict 'perhaps'" in done.output
@@ -370,6 +431,17 @@ def test_verify_of_no_corpus(tmp_path: Path) -> None:
     done = run("verify", "--corpus", tmp_path)
     assert done.exit_code == 2
     assert "is no corpus" in done.output
+
+
+def test_a_damaged_corpus_is_said_in_one_line(copied: Path) -> None:
+    (copied / "rebuild_tensor_v2" / CASES).write_text("{", "utf-8")
+    assert run("list", "--corpus", copied).exit_code == 2
+    for text in ("{", json.dumps({"format": 99})):
+        (copied / INDEX).write_text(text, "utf-8")
+        for command in ("verify", "list", "summary"):
+            done = run(command, "--corpus", copied)
+            assert done.exit_code == 2, done.output
+            assert "is damaged" in done.output
 
 
 def test_export_by_command(tmp_path: Path) -> None:

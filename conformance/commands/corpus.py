@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from . import EXIT_AGREE, EXIT_DIFFER, fail, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from conformance.corpus.format import Case
 
@@ -72,6 +73,15 @@ def _corpus(folder: Path | None) -> Path:
     return chosen
 
 
+@contextlib.contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """What cannot be read in a corpus is said in one line."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        fail(f"the corpus in {folder} is damaged: {error}")
+
+
 def _wanted(
     ids: list[str] | None,
     verdicts: list[str] | None,
@@ -107,12 +117,18 @@ def list_cases(
 
     Exits with 0, or 1 if there is no such case.
     """
-    from conformance.corpus.format import cases, to_plain
+    from conformance.corpus.format import cases, read_index, to_plain
     from conformance.report import corpus as report
     from conformance.report.terminal import console
 
     wanted = _wanted(ids, verdict, flag, path)
-    found = [case for _, case in cases(_corpus(folder)) if wanted(case)]
+    chosen = _corpus(folder)
+    with _damage(chosen):
+        known = read_index(chosen).flags
+        found = [case for _, case in cases(chosen) if wanted(case)]
+    unknown = sorted({*(flag or ())} - known.keys())
+    if unknown:
+        fail(f"there is no flag {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     if as_json:
         print_json([to_plain(case) for case in found])
     else:
@@ -127,7 +143,9 @@ def summary(folder: Folder = None, as_json: AsJson = False) -> None:
     from conformance.report import corpus as report
     from conformance.report.terminal import console
 
-    found = run(_corpus(folder))
+    chosen = _corpus(folder)
+    with _damage(chosen):
+        found = run(chosen)
     if as_json:
         print_json(found)
     else:
@@ -146,7 +164,7 @@ def verify(folder: Folder = None, as_json: AsJson = False) -> None:
 
     chosen = _corpus(folder)
     begin = time.perf_counter()
-    with report.steps() as step:
+    with _damage(chosen), report.steps("reading") as step:
         found = run(chosen, step=step)
     seconds = time.perf_counter() - begin
     if as_json:
@@ -182,7 +200,7 @@ def export(
     wanted = _wanted(ids, verdict, flag, path)
     try:
         count = run(_corpus(folder), target, wanted)
-    except (ExportError, OSError) as error:
+    except (ExportError, OSError, ValueError) as error:
         fail(str(error))
     typer.echo(f"{count:,} cases in {target}")
 
@@ -209,7 +227,7 @@ def build(
     of it. Exits with 0 if the corpus was written, 1 if a case does not hold, 2
     without torch.
     """
-    from conformance.corpus.build import BuildError
+    from conformance.corpus.build import BuildError, NoTorch
     from conformance.corpus.build import build as run
     from conformance.corpus.format import corpus_folder
     from conformance.report import corpus as report
@@ -217,16 +235,17 @@ def build(
 
     begin = time.perf_counter()
     try:
-        with report.steps() as step:
+        with report.steps("writing") as step:
             built = run(
                 corpus_folder() if folder is None else folder,
                 history=history,
                 retire=retire or (),
                 step=step,
             )
-    except BuildError as error:
-        fail(f"{error}; pip install 'torchproof[torch]'" if "torch is" in str(error)
-             else str(error))  # fmt: skip
+    except NoTorch as error:
+        fail(f"{error}; pip install 'torchproof[torch]'")
+    except (BuildError, OSError, ValueError) as error:
+        fail(str(error))
     seconds = time.perf_counter() - begin
     if as_json:
         print_json({"good": built.good, "seconds": round(seconds, 1), **vars(built)})

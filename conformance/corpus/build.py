@@ -37,6 +37,7 @@ from .format import (
     schema,
 )
 from .judging import Claim, Judged, Manifest, judge
+from .swapping import beside, swap
 
 #: Beside the files of a generator, or of an old release: what is claimed of them.
 MANIFEST: Final = "manifest.json"
@@ -52,6 +53,10 @@ Step = Callable[[int, int, str], None]
 
 class BuildError(Exception):
     """The corpus cannot be built; the message says why."""
+
+
+class NoTorch(BuildError):
+    """There is no torch to ask."""
 
 
 @dataclass
@@ -85,6 +90,10 @@ def build(
     that is gone has to be in `retire`. Raises
     `BuildError` if there is no torch, or a generator fails.
     """
+    known = _all_ids(corpus)
+    for id in retire:
+        if id not in known:
+            raise BuildError(f"no case is called {id}")
     with tempfile.TemporaryDirectory(prefix="torchproof-") as temporary:
         staging = Path(temporary) / "corpus"
         sources = [_generated(Path(temporary) / "generated")]
@@ -126,21 +135,28 @@ def _old_releases(kept: Path, fresh: Path | None) -> list[_Source]:
     found: dict[str, _Source] = {}
     for path in sorted(kept.glob(f"*/{CASES}")):
         directory = decode(path.read_bytes())
-        by = f"torch {directory.provenance['torch']}"
+        by = _release(directory.provenance)
         claims = tuple(_claim(case, by) for case in directory.cases)
         manifest = Manifest(directory.provenance, claims, skipped=directory.skipped)
         found[path.parent.name] = _Source(path.parent, manifest, by)
     for path in sorted(fresh.glob(f"*/{MANIFEST}") if fresh else ()):
         manifest = _manifest(path)
-        by = f"torch {manifest.provenance['torch']}"
+        by = _release(manifest.provenance)
         found[path.parent.name] = _Source(path.parent, manifest, by)
     return list(found.values())
+
+
+def _release(provenance: dict[str, str]) -> str:
+    """How answers name it: without the build's own suffix, as in `2.15.0+cu132`."""
+    return f"torch {provenance['torch'].partition('+')[0]}"
 
 
 def _claim(case: Case, by: str) -> Claim:
     """What was claimed of a case that is in the corpus already."""
     answers = [case.expected, *case.alternatives]
     own = next((found for found in answers if found and by in found.by), None)
+    if own is not None and own.value is None:
+        raise BuildError(f"{case.id}: its release's answer was too long to be kept")
     return Claim(
         id=case.id,
         suffix=Path(case.file).suffix,
@@ -170,7 +186,7 @@ def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
     with Reference(timeout=TIMEOUT, memory=MEMORY) as reference:
         about = reference.about()
         if not isinstance(about, dict):
-            raise BuildError(f"torch is {about}")
+            raise NoTorch(f"torch is {about}")
         built.torch = about["version"].partition("+")[0]
         for source in sources:
             flags |= source.manifest.flags
@@ -239,9 +255,14 @@ def _all_ids(corpus: Path) -> set[str]:
 
 
 def _replace(corpus: Path, staging: Path) -> None:
-    """Puts the new files in place of the old ones; papers stay as they are."""
-    corpus.mkdir(parents=True, exist_ok=True)
-    old = {path.parent for path in corpus.rglob(CASES)}
-    for folder in old:
-        shutil.rmtree(folder)
-    shutil.copytree(staging, corpus, dirs_exist_ok=True)
+    """Puts the new files in place of the old ones, all at once."""
+    new = beside(corpus)
+    try:
+        shutil.copytree(staging, new, dirs_exist_ok=True)
+        for paper in (corpus / "README.md", corpus / "LICENSE"):
+            if paper.is_file():
+                shutil.copyfile(paper, new / paper.name)
+        new.chmod(0o755)
+        swap(new, corpus)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

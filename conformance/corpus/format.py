@@ -127,7 +127,7 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     judged_by: str
     flags: dict[str, str]
     directories: dict[str, int]
-    families: dict[str, int]
+    families: dict[str, int] = {}
     retired: tuple[str, ...] = ()
 
 
@@ -211,8 +211,14 @@ def encode_index(index: Index) -> bytes:
 
 
 def read_index(corpus: Path) -> Index:
-    """The index of a corpus; `FileNotFoundError` if there is none."""
-    return msgspec.json.decode((corpus / INDEX).read_bytes(), type=Index)
+    """The index of a corpus.
+
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is damaged.
+    """
+    index = msgspec.json.decode((corpus / INDEX).read_bytes(), type=Index)
+    if index.format != FORMAT:
+        raise ValueError(f"format {index.format} of {INDEX}, not {FORMAT}")
+    return index
 
 
 def read(corpus: Path) -> Iterator[tuple[Path, Directory]]:

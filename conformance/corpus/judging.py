@@ -11,7 +11,13 @@ import msgspec
 from conformance.check import FileResult, ModeResult, check
 from conformance.check import Verdict as Outcome
 from conformance.compare import compare
-from conformance.description import Description, Document, Tensor, to_document
+from conformance.description import (
+    Description,
+    Document,
+    Tensor,
+    from_json,
+    to_document,
+)
 from conformance.ledger import explain, rows
 from conformance.loaders import ours
 from conformance.loaders.reference import MODES, Mode, Reference
@@ -28,6 +34,13 @@ FIRST: Final = Mode(weights_only=False)
 ORDER: Final = (FIRST, *(mode for mode in MODES if mode != FIRST))
 
 OURS: Final = "torchproof"
+
+#: The mode that decides about this flag.
+WEIGHTS: Final = Mode(weights_only=True)
+REFUSED: Final = "weights-only-refuses"
+
+#: The reason of a case that is there because of a row of the ledger.
+LEDGER: Final = "ledger"
 
 
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +112,7 @@ def judge(claim: Claim, file: Path, reference: Reference, *, by: str = "") -> Ju
         verdict=claim.verdict,
         phase=claim.phase,
         reason=_reason(claim, ledger),
-        flags=tuple(sorted(claim.flags)),
+        flags=_flags(claim, answers),
         links=claim.links,
         containers=tuple(trace.containers),
         protocols=tuple(trace.protocols),
@@ -113,15 +126,17 @@ def judge(claim: Claim, file: Path, reference: Reference, *, by: str = "") -> Ju
     return Judged(case, tuple(problems))
 
 
+def _flags(claim: Claim, answers: _Answers) -> tuple[str, ...]:
+    """Those that were claimed, and the one that torch decides."""
+    refused = claim.verdict != "invalid" and WEIGHTS.name in answers.refused
+    return tuple(sorted({*claim.flags} - {REFUSED} | ({REFUSED} if refused else set())))
+
+
 def _reason(claim: Claim, ledger: tuple[str, ...]) -> str:
     """Where the generator leaves it to the ledger, the ledger's words."""
     if claim.verdict != "either" or claim.reason != LEDGER:
         return claim.reason
     return "; ".join(rows()[row].why for row in ledger) or claim.reason
-
-
-#: The reason of a case that is there because of a row of the ledger.
-LEDGER: Final = "ledger"
 
 
 class _Answers:
@@ -175,8 +190,6 @@ class _Answers:
         if self.claim.answer_error:
             self.refused[by] = self.claim.answer_error.partition(":")[0]
             return
-        from conformance.description import from_json
-
         self.add(by, from_json(bytes(self.claim.answer)))
 
     def add(self, by: str, description: Description) -> None:

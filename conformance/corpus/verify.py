@@ -51,26 +51,31 @@ class Verified:
 def verify(corpus: Path, *, step: Step = lambda _done, _all, _name: None) -> Verified:
     """Every case: its file, its form, what it exercises, and what we read in it.
 
-    Raises `FileNotFoundError` if there is no corpus.
+    Raises `FileNotFoundError` if there is no corpus, `ValueError` if its index is
+    damaged.
     """
     index = read_index(corpus)
     found = Verified()
     total = sum(index.directories.values())
     seen: set[str] = set()
+    verdicts: dict[str, str] = {}
     for folder in _folders(corpus):
         for case, problems in _directory(corpus, folder, index, found):
             step(found.cases, total, case.id)
             found.cases += 1
             found.verdicts[case.verdict] = found.verdicts.get(case.verdict, 0) + 1
-            if case.id in seen:
-                problems.append("another case has this id")
-            seen.add(case.id)
+            if case.id.lower() in seen:
+                problems.append("another case has this id, or one that differs in case")
+            seen.add(case.id.lower())
+            if verdicts.setdefault(case.sha256, case.verdict) != case.verdict:
+                problems.append("the same bytes have another verdict elsewhere")
             if problems:
                 found.problems.setdefault(case.id, []).extend(problems)
     for name, count in index.directories.items():
         if not (corpus / name / CASES).exists():
             found.problems[name] = [f"the index says {count} cases; there are none"]
-    if (corpus / SCHEMA).read_bytes() != schema() + b"\n":
+    path = corpus / SCHEMA
+    if not path.is_file() or path.read_bytes() != schema() + b"\n":
         found.problems[SCHEMA] = ["is not that of this version of torchproof"]
     for path in corpus.iterdir():
         if path.is_file() and path.name not in PAPERS | {"LICENSE", "VERSION"}:
@@ -126,6 +131,9 @@ def _case(name: str, folder: Path, case: Case, index: Index) -> Iterator[str]:
         yield "a phase is what an invalid case has"
     if bool(case.reason) != (case.verdict == "either"):
         yield "a reason is what an `either` has"
+    refused = case.verdict != "invalid" and "weights" in case.refused_by
+    if refused != ("weights-only-refuses" in case.flags):
+        yield "weights_only=True and the flag weights-only-refuses disagree"
     if (case.verdict == "valid") > (case.expected is not None):
         yield "a valid case without anything expected"
     if not file.exists():

@@ -22,8 +22,8 @@ STYLES: Final = {"valid": "green", "invalid": "red", "either": "yellow"}
 
 
 @contextlib.contextmanager
-def steps() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on standard error, if that is a terminal.
+def steps(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on standard error, if that is a terminal; at first it says `what`.
 
     Gives a function to call with how many are done, of how many, and the name
     of the next.
@@ -42,7 +42,7 @@ def steps() -> Iterator[Callable[[int, int, str], None]]:
         transient=True,
     )
     with bar:
-        task = bar.add_task("writing", total=None)
+        task = bar.add_task(what, total=None)
 
         def step(done: int, total: int, name: str) -> None:
             bar.update(task, completed=done, total=total, description=printable(name))

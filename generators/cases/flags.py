@@ -32,8 +32,9 @@ FLAGS: Final[dict[str, str]] = {
     "special-values": "NaN payloads, infinities, negative zero, or numbers at the "
     "edge of their type.",
     "user-report": "Someone met this bug; the links lead to the thread.",
-    "weights-only-refuses": "Names a global that weights_only=True does not allow: a "
-    "reader of weights may refuse it.",
+    "weights-only-refuses": "torch.load with weights_only=True refuses the file, for a "
+    "global that it does not allow or an opcode that it does not know: a reader of "
+    "weights may refuse it too.",
     # What is wrong with an invalid file.
     "truncated": "The file ends too soon.",
     "size-lies": "A size in the file is not that of what it counts.",

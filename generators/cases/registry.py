@@ -107,6 +107,8 @@ class Case:
 #: Every case by its id, in the order in which they are registered.
 CASES: Final[dict[str, Case]] = {}
 
+_LOWER: Final[set[str]] = set()
+
 Rows = Mapping[str, Sequence[Any]]
 
 
@@ -212,8 +214,10 @@ def _add(
         f"{directory or directory_of(path, family)}/{name}",
         suffix, path, shows, family=family, make=make, **claims,
     )  # fmt: skip
-    if case.id in CASES:
-        raise ValueError(f"two cases are called {case.id}")
+    # Some file systems do not tell capitals from small letters.
+    if case.id.lower() in _LOWER:
+        raise ValueError(f"two cases are called {case.id}, but for capitals")
+    _LOWER.add(case.id.lower())
     if (case.phase is None) == (case.verdict == "invalid"):
         raise ValueError(f"{case.id}: a phase is what an invalid case has")
     if bool(case.reason) != (case.verdict == "either"):

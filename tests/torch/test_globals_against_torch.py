@@ -97,6 +97,7 @@ def test_functions_that_we_rebuild_exist() -> None:
         "torch._utils._rebuild_sparse_csr_tensor",
         "torch._utils._rebuild_mlc_tensor",
         "torch.tensor._rebuild_from_type",
+        "torch.tensor._rebuild_from_type_v2",
     }
     for full in rebuild.CALLS:
         module, _, name = full.rpartition(".")

@@ -34,25 +34,25 @@ def saved(tree: object, protocol: int) -> bytes:
     return file.getvalue()
 
 
-@case("opcode:FRAME")
+@case("opcode:FRAME", valid=True)
 def protocol_4() -> bytes:
     """A state dict that torch itself saved with pickle protocol 4."""
     return saved({"weight": torch.arange(4.0)}, 4)
 
 
-@case("opcode:BYTEARRAY8")
+@case("opcode:BYTEARRAY8", valid=True)
 def protocol_5() -> bytes:
     """A bytearray and a tensor that torch itself saved with pickle protocol 5."""
     return saved({"data": bytearray(b"abc"), "weight": torch.arange(4.0)}, 5)
 
 
-@case("opcode:LONG4")
+@case("opcode:LONG4", valid=True)
 def long4() -> bytes:
     """An integer of 256 bytes, for which protocol 2 has LONG4."""
     return archive({"big": 1 << 2040})
 
 
-@case("opcode:DICT")
+@case("opcode:DICT", valid=True)
 def text_opcodes() -> bytes:
     """A dict of protocol 0: INT, LONG, FLOAT, STRING, UNICODE, DICT, GET, PUT."""
     parts = (
@@ -63,7 +63,7 @@ def text_opcodes() -> bytes:
     return archive(pickle.MARK + pairs + pickle.DICT + pickle.STOP)
 
 
-@case("opcode:ADDITEMS")
+@case("opcode:ADDITEMS", valid=True)
 def set_by_additems() -> bytes:
     """A set that is filled by ADDITEMS."""
     return archive(

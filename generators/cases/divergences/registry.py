@@ -14,16 +14,19 @@ DIRECTORY = "divergences"
 
 
 def case(
-    path: str, *, suffix: str = ".pt", undisclosed: bool = False
+    path: str, *, suffix: str = ".pt", undisclosed: bool = False, valid: bool = False
 ) -> Callable[[Case], Case]:
-    """Makes a function a case: its name and `suffix` name the file."""
+    """Makes a function a case: its name and `suffix` name the file.
+
+    A `valid` one is one that `weights_only=True` alone does not load.
+    """
     return written(
         path,
         label="built",
         directory=DIRECTORY,
         family=DIRECTORY,
         suffix=suffix,
-        verdict="either",
-        reason=LEDGER,
+        verdict="valid" if valid else "either",
+        reason="" if valid else LEDGER,
         undisclosed=undisclosed,
     )

@@ -282,7 +282,7 @@ def _pair() -> nn.Module:
     formats=(ZIP, PROTOCOL_4, PROTOCOL_5),
     flags=REFUSED,
 )
-def whole_sequential() -> object:
+def whole_chain() -> object:
     """A whole Sequential of a linear layer and an activation."""
     return _pair()
 

@@ -143,11 +143,6 @@ def script(record: str) -> bytes:
 
 @written(
     "container:zip", label="built", verdict="either", undisclosed=True, flags=FLAGS,
-    each={"data_pkl": ("data.pkl",)},
-    reason="what torch reads behind the end is whatever was in memory",
-)  # fmt: skip
-@written(
-    "container:zip", label="built", verdict="either", undisclosed=True, flags=FLAGS,
     each={"data_0": ("data/0",)}, reason=LEDGER,
 )  # fmt: skip
 def deflate(record: str) -> bytes:

@@ -68,7 +68,6 @@ OPCODES = {
         build(new("uuid.UUID"), (None, {"int": GETCWD})),
     ),
     "popped": ("REDUCE and POP", "os.getcwd", call("os.getcwd") + b"0N"),
-    "after_proto_0": ("REDUCE of protocol 0", "os.getcwd", b"cos\ngetcwd\n(tR"),
 }  # fmt: skip
 
 
