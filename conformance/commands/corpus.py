@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import EXIT_AGREE, EXIT_DIFFER, fail, print_json
+from . import (
+    EXIT_AGREE,
+    EXIT_DIFFER,
+    AsJson,
+    Folder,
+    corpus_at,
+    fail,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,18 +31,6 @@ corpus = typer.Typer(
     no_args_is_help=True,
 )
 
-Folder = Annotated[
-    Path | None,
-    typer.Option(
-        "--corpus",
-        metavar="DIR",
-        help="Another corpus than the one that comes with torchproof.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON document on standard output.")
-]
 Ids = Annotated[
     list[str] | None,
     typer.Argument(
@@ -62,15 +58,6 @@ PathOption = Annotated[
         "`torch._utils._rebuild_qtensor`.",
     ),
 ]
-
-
-def _corpus(folder: Path | None) -> Path:
-    from conformance.corpus.format import INDEX, corpus_folder
-
-    chosen = corpus_folder() if folder is None else folder
-    if not (chosen / INDEX).is_file():
-        fail(f"{chosen} is no corpus: there is no {INDEX} in it")
-    return chosen
 
 
 @contextlib.contextmanager
@@ -122,7 +109,7 @@ def list_cases(
     from conformance.report.terminal import console
 
     wanted = _wanted(ids, verdict, flag, path)
-    chosen = _corpus(folder)
+    chosen = corpus_at(folder)
     with _damage(chosen):
         known = read_index(chosen).flags
         found = [case for _, case in cases(chosen) if wanted(case)]
@@ -143,7 +130,7 @@ def summary(folder: Folder = None, as_json: AsJson = False) -> None:
     from conformance.report import corpus as report
     from conformance.report.terminal import console
 
-    chosen = _corpus(folder)
+    chosen = corpus_at(folder)
     with _damage(chosen):
         found = run(chosen)
     if as_json:
@@ -162,7 +149,7 @@ def verify(folder: Folder = None, as_json: AsJson = False) -> None:
     from conformance.report import corpus as report
     from conformance.report.terminal import console
 
-    chosen = _corpus(folder)
+    chosen = corpus_at(folder)
     begin = time.perf_counter()
     with _damage(chosen), report.steps("reading") as step:
         found = run(chosen, step=step)
@@ -199,7 +186,7 @@ def export(
 
     wanted = _wanted(ids, verdict, flag, path)
     try:
-        count = run(_corpus(folder), target, wanted)
+        count = run(corpus_at(folder), target, wanted)
     except (ExportError, OSError, ValueError) as error:
         fail(str(error))
     typer.echo(f"{count:,} cases in {target}")

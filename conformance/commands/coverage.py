@@ -8,22 +8,20 @@ from typing import Annotated
 
 import typer
 
-from . import EXIT_AGREE, EXIT_DIFFER, fail, print_json
+from . import (
+    EXIT_AGREE,
+    EXIT_DIFFER,
+    AsJson,
+    Folder,
+    corpus_at,
+    fail,
+    print_json,
+)
 
 
 def coverage(
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--corpus",
-            metavar="DIR",
-            help="Another corpus than the one that comes with torchproof.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
+    folder: Folder = None,
+    as_json: AsJson = False,
     markdown: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write it as Markdown.", show_default=False),
@@ -54,12 +52,9 @@ def coverage(
     Exits with 0 if all is covered that can be, 1 if not, 2 if something could not
     be tried: no corpus, no torch.
     """
-    from conformance.corpus.format import INDEX, corpus_folder
     from conformance.report.terminal import console
 
-    chosen = corpus_folder() if folder is None else folder
-    if not (chosen / INDEX).is_file():
-        fail(f"{chosen} is no corpus: there is no {INDEX} in it")
+    chosen = corpus_at(folder)
     try:
         from conformance.coverage import cover
         from conformance.coverage.denominators import Unavailable

@@ -6,6 +6,7 @@ them, and `schema.json` is made from the classes here.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -141,6 +142,10 @@ def corpus_folder() -> Path:
 def schema() -> bytes:
     """The JSON Schema of `cases.json`, as text."""
     document = msgspec.json.schema(Directory)
+    for definition in document["$defs"].values():
+        # Python 3.13 takes the indentation off docstrings, and others do not.
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"torchproof cases, format {FORMAT}",

@@ -377,5 +377,5 @@ RENAMED = {
 
 @written("{path}", each=RENAMED, label="built", flags=("weights-only-refuses",))
 def another_name(path: str, root: Piece) -> bytes:
-    """A harmless name that weights_only=True does not know, {path}."""
+    """A harmless name that weights_only=True does not know (`{path}`)."""
     return archive([root], ONE)
