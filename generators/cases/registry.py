@@ -217,7 +217,6 @@ def _add(
     # Some file systems do not tell capitals from small letters.
     if case.id.lower() in _LOWER:
         raise ValueError(f"two cases are called {case.id}, but for capitals")
-    _LOWER.add(case.id.lower())
     if (case.phase is None) == (case.verdict == "invalid"):
         raise ValueError(f"{case.id}: a phase is what an invalid case has")
     if bool(case.reason) != (case.verdict == "either"):
@@ -226,3 +225,4 @@ def _add(
     if unknown:
         raise ValueError(f"{case.id}: flags.py does not explain {unknown}")
     CASES[case.id] = case
+    _LOWER.add(case.id.lower())

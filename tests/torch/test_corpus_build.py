@@ -177,6 +177,9 @@ def test_what_a_case_must_not_be(empty: dict[str, registry.Case]) -> None:
     written(V2, label="built")(nothing)
     with pytest.raises(ValueError, match="two cases are called"):
         written(V2, label="built")(nothing)
+    nothing.__name__ = "Nothing"
+    with pytest.raises(ValueError, match="but for capitals"):
+        written(V2, label="built")(nothing)
 
     def silent() -> bytes:
         return b""
