@@ -213,7 +213,6 @@ def storage_entry(fields: dict[str, Any]) -> bytes:
 UNREAD: Final[dict[str, dict[str, Any]]] = {
     "place_of_another": {"place": 0, "size": 4, "packed": 4},
     "size_short": {"size": 4, "packed": 4},
-    "sizes_full": {"size": FULL, "packed": FULL},
 }
 
 
@@ -230,7 +229,7 @@ def storage_entry_read(fields: dict[str, Any]) -> bytes:
     ZIP, label="built", verdict="invalid", phase="container",
     each={key: ({**LIES, **UNREAD}[key],) for key in (
         "place_outside", "packed_outside", "size_differs", "packed_nothing",
-        "method_unknown", "encrypted", "sizes_full",
+        "method_unknown", "encrypted",
     )},
     flags=("size-lies",),
 )  # fmt: skip
