@@ -96,6 +96,11 @@ def storage(
     return Piece(value(pid) + pickle.BINPERSID)
 
 
+def layout(kind: str) -> Piece:
+    """A layout, `sparse_coo` or the like, as torch itself writes it."""
+    return call("torch.serialization._get_layout", f"torch.{kind}")
+
+
 def stride_of(size: tuple[int, ...]) -> tuple[int, ...]:
     """The stride of elements in row-major order."""
     stride: tuple[int, ...] = ()

@@ -11,6 +11,7 @@ from ...handmade import (
     build,
     call,
     floats,
+    layout,
     legacy,
     longs,
     name,
@@ -21,10 +22,6 @@ from ...handmade import (
 from .registry import case
 
 HOOKS = call("collections.OrderedDict")
-
-
-def layout(kind: str) -> Piece:
-    return call("torch.serialization._get_layout", f"torch.{kind}")
 
 
 def index_tensor(key: str, *size: int) -> Piece:

@@ -5,8 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...handmade import Piece, archive, call, floats, longs, name, storage, tensor
-from .rebuild import HOOKS, float_tensor, index_tensor, layout
+from ...handmade import (
+    Piece,
+    archive,
+    call,
+    floats,
+    layout,
+    longs,
+    name,
+    storage,
+    tensor,
+)
+from .rebuild import HOOKS, float_tensor, index_tensor
 from .registry import case
 
 #: One float32 in the storage "0".

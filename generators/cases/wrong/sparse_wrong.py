@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ...handmade import Piece, call
+from ...handmade import call, layout
 from ..registry import written
 from ..tensors.sparse import SPARSE
 from .layouts_wrong import WRONG, file, view
@@ -19,10 +19,6 @@ UNCHECKED: Final[dict[str, Any]] = {
     "verdict": "either",
     "reason": "torch does not look at the parts of sparse tensors unless asked to",
 }
-
-
-def layout(kind: str) -> Piece:
-    return call("torch.serialization._get_layout", f"torch.{kind}")
 
 
 def _coo(**changes: Any) -> bytes:
