@@ -104,7 +104,7 @@ def list_cases(
 
     Exits with 0, or 1 if there is no such case.
     """
-    from conformance.corpus.format import cases, read_index, to_plain
+    from conformance.corpus.format import cases, read_index
     from conformance.report import corpus as report
     from conformance.report.terminal import console
 
@@ -117,7 +117,7 @@ def list_cases(
     if unknown:
         fail(f"there is no flag {unknown[0]!r}; choose from {', '.join(sorted(known))}")
     if as_json:
-        print_json([to_plain(case) for case in found])
+        print_json(found)
     else:
         report.show_list(console(), found)
     raise typer.Exit(EXIT_AGREE if found else EXIT_DIFFER)

@@ -30,6 +30,7 @@ from .format import (
     Case,
     Directory,
     Index,
+    cases,
     decode,
     encode,
     encode_index,
@@ -86,20 +87,20 @@ def build(
     """Writes the corpus, if every case holds to its claims.
 
     `history` has manifests of old releases that are to be taken in; those that
-    the corpus has already stay, or those of `kept`, if it is given. An id
-    that is gone has to be in `retire`. Raises
-    `BuildError` if there is no torch, or a generator fails.
+    the corpus has already stay, or those of `kept`, if it is given. An id that
+    is gone has to be in `retire`. Raises `BuildError` if there is no torch, or a
+    generator fails.
     """
-    known = _all_ids(corpus)
+    before = _all_ids(corpus)
     for id in retire:
-        if id not in known:
+        if id not in before:
             raise BuildError(f"no case is called {id}")
     with tempfile.TemporaryDirectory(prefix="torchproof-") as temporary:
         staging = Path(temporary) / "corpus"
         sources = [_generated(Path(temporary) / "generated")]
         sources += _old_releases((kept or corpus) / HISTORY, history)
         built = _judged(sources, staging, step)
-        _ids(built, corpus, staging, set(retire))
+        _ids(built, corpus, before, staging, set(retire))
         if built.good:
             _replace(corpus, staging)
     return built
@@ -207,11 +208,13 @@ def _judged(sources: list[_Source], staging: Path, step: Step) -> Built:
                 built.nbytes += target.stat().st_size
             for name, members in sorted(directories.items()):
                 counts[name] = len(members)
-                cases = sorted((one.case for one in members), key=lambda case: case.id)
+                ordered = sorted(
+                    (one.case for one in members), key=lambda case: case.id
+                )
                 manifest = source.manifest
                 text = encode(
                     Directory(
-                        FORMAT, name, manifest.provenance, tuple(cases),
+                        FORMAT, name, manifest.provenance, tuple(ordered),
                         manifest.skipped,
                     )
                 )  # fmt: skip
@@ -233,12 +236,14 @@ def _file(source: _Source, claim: Claim) -> Path:
     return nested if nested.exists() else source.folder / nested.name
 
 
-def _ids(built: Built, corpus: Path, staging: Path, retire: set[str]) -> None:
+def _ids(
+    built: Built, corpus: Path, before: set[str], staging: Path, retire: set[str]
+) -> None:
     """Ids are for ever: none vanishes unnoticed, none comes back."""
     index = read_index(staging)
     if (corpus / INDEX).exists():
         old = read_index(corpus)
-        before, now = _all_ids(corpus), _all_ids(staging)
+        now = _all_ids(staging)
         retired = {*old.retired, *retire}
         built.gone = tuple(sorted(before - now - retired))
         built.reused = tuple(sorted(now & retired))
@@ -247,11 +252,7 @@ def _ids(built: Built, corpus: Path, staging: Path, retire: set[str]) -> None:
 
 
 def _all_ids(corpus: Path) -> set[str]:
-    return {
-        case.id
-        for path in corpus.rglob(CASES)
-        for case in decode(path.read_bytes()).cases
-    }
+    return {case.id for _, case in cases(corpus)}
 
 
 def _replace(corpus: Path, staging: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ CASES: Final = "cases.json"
 SCHEMA: Final = "schema.json"
 #: What else lies in the corpus.
 PAPERS: Final = frozenset({INDEX, SCHEMA, "README.md"})
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 Label = Literal["native", "repacked", "built"]
 Verdict = Literal["valid", "invalid", "either"]
@@ -171,23 +173,22 @@ def encode(directory: Directory) -> bytes:
             if like != case.file and len(told) > len(like):
                 answer = Answer(answer.by, like=like)
                 case = msgspec.structs.replace(case, expected=answer)
-        lines.append(msgspec.json.encode(_usual(case)))
+        lines.append(msgspec.json.encode(usual(case)))
     return opening + b",\n".join(lines) + b"\n]}\n"
 
 
-def _usual(case: Case) -> Case:
+def usual(struct: S) -> S:
     """The same, so that msgspec leaves out what is as usual.
 
     It leaves a field out if it *is* its default; what has been computed or
     decoded is only equal to it.
     """
-    fields = msgspec.structs.fields(Case)
     same = {
         field.name: field.default
-        for field in fields
-        if getattr(case, field.name) == field.default
+        for field in msgspec.structs.fields(struct)
+        if getattr(struct, field.name) == field.default
     }
-    return msgspec.structs.replace(case, **same)
+    return msgspec.structs.replace(struct, **same)
 
 
 def decode(text: bytes) -> Directory:
@@ -237,8 +238,3 @@ def cases(corpus: Path) -> Iterator[tuple[Path, Case]]:
     for folder, directory in read(corpus):
         for case in directory.cases:
             yield folder / case.file, case
-
-
-def to_plain(value: Any) -> Any:
-    """Anything here as plain values, for a document of its own."""
-    return msgspec.to_builtins(value)

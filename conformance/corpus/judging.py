@@ -25,7 +25,7 @@ from conformance.loaders.worker import Answer as Answered
 from conformance.parser import CheckpointError
 from conformance.walk import flat
 
-from .format import Answer, Case, Label, Phase, Verdict
+from .format import Answer, Case, Label, Phase, Verdict, usual
 from .paths import exercised, traced
 
 #: The mode whose answer is the expected one, wherever it has one.
@@ -215,21 +215,11 @@ class _Answers:
 
 
 def plainest(document: Document) -> Document:
-    """The same, with everything left out that is as usual.
-
-    msgspec leaves a field out if it *is* its default, and what has been decoded
-    is only equal to it.
-    """
-    nodes = [_usual(node) if isinstance(node, Tensor) else node
-             for node in document.nodes]  # fmt: skip
+    """The same, with everything left out that is as usual."""
+    nodes = [
+        usual(node) if isinstance(node, Tensor) else node for node in document.nodes
+    ]
     return Document(document.version, nodes, document.storages)
-
-
-def _usual(tensor: Tensor) -> Tensor:
-    usual = Tensor(type=tensor.type, dtype=tensor.dtype)
-    same = {name: getattr(usual, name) for name in ("layout", "device")
-            if getattr(usual, name) == getattr(tensor, name)}  # fmt: skip
-    return msgspec.structs.replace(tensor, **same)
 
 
 def _refusal(found: ModeResult) -> str | None:
