@@ -137,14 +137,15 @@ def test_what_torch_saves(name: str, zipped: bool, protocol: int, path: Path) ->
 
 
 def test_what_torch_builds_before_its_bytes_are_there(path: Path) -> None:
-    """In a legacy stream the bytes come last, and torch does not wait for them."""
+    """In a legacy stream the bytes come last, and torch does not wait for them.
+
+    It takes a generator's state, and sizes and strides, from whatever lies in
+    memory. What it says then is a matter of luck, so it is not asked.
+    """
     torch.save(torch.Generator(), path, _use_new_zipfile_serialization=False)
-    with pytest.raises(SystemError):
-        torch.load(path, weights_only=False)
     assert load(path, weights_only=False).name == "torch._C.Generator"
     nested = torch.nested.nested_tensor(NESTED)
     torch.save(nested, path, _use_new_zipfile_serialization=False)
-    # torch takes sizes and strides from whatever lies in memory.
     found = load(path)
     assert plain(found.parts["values"]) == [1, 1, 0, 0, 0]
     assert plain(found.parts["sizes"]) == [[2], [3]]
