@@ -30,6 +30,19 @@ PICKLE: Final = member(b"pickle", dump(number("2")))
 MEMBERS: Final = (member(b"storages", ONE), member(b"tensors", MATRIX), PICKLE)
 
 
+OBJECT: Final = member(b"x", dump(number("2")))
+
+
+def signed(member: bytes) -> bytes:
+    """The member with a checksum of bytes that count from -128."""
+    header = bytearray(member[:512])
+    header[265:269] = b"\xfcser"  # the owner
+    header[148:156] = b" " * 8
+    total = sum(byte - 256 * (byte > 127) for byte in header)
+    header[148:156] = b"%06o\0 " % total
+    return bytes(header) + member[512:]
+
+
 #: The same matrix behind headers of many kinds.
 HEADERS: Final = {
     "no blocks at the end": b"".join(MEMBERS),
@@ -78,6 +91,43 @@ HEADERS: Final = {
     ),
     "a long name of GNU tar": tars.tar(
         *MEMBERS[:2], tars.gnu_name(b"pickle"), member(b"x", dump(number("2")))
+    ),
+    "the first of two long names": tars.tar(
+        *MEMBERS[:2], tars.gnu_name(b"pickle"), tars.gnu_name(b"x"), OBJECT
+    ),
+    "the first of two extended headers": tars.tar(
+        *MEMBERS[:2], tars.pax(path="pickle"), tars.pax(path="x", mtime="1"), OBJECT
+    ),
+    "an extended header before a long name": tars.tar(
+        *MEMBERS[:2], tars.pax(path="pickle"), tars.gnu_name(b"x"), OBJECT
+    ),
+    "a long link of GNU tar": tars.tar(
+        *MEMBERS[:2], tars.gnu_name(b"pickle"), tars.gnu_name(b"y", b"K"), OBJECT
+    ),
+    "a long name of a folder": tars.tar(
+        tars.gnu_name(b"x"), member(b"folder", b"", b"5"), *MEMBERS
+    ),
+    "an extended header of Solaris": tars.tar(
+        *MEMBERS[:2], member(b"x", b"15 path=pickle\n", b"X"), OBJECT
+    ),
+    "links and folders that claim a size": tars.tar(
+        tars.header(b"link", 5000, b"2"), tars.header(b"folder", 5000, b"5"), *MEMBERS
+    ),
+    "a folder as in 1979": tars.tar(tars.header(b"folder/", 5000, b"\0"), *MEMBERS),
+    "kinds that nobody knows": tars.tar(
+        member(b"storages", ONE, b"7"), member(b"tensors", MATRIX, b"Z"), MEMBERS[2]
+    ),
+    "a prefix": tars.tar(member(b"pickle", b"x", prefix=b"old"), *MEMBERS),
+    "a name of which the prefix is a part": tars.tar(
+        *MEMBERS[:2], tars.pax(path="pickle/"), member(b"x", OBJECT[512:], prefix=b"y")
+    ),
+    "a checksum of signed bytes": tars.tar(signed(MEMBERS[0]), *MEMBERS[1:]),
+    "what is no header at the end": b"".join(MEMBERS) + b"x" * 512,
+    "a mode that is no number at the end": b"".join(MEMBERS)
+    + tars.header(b"x", 0, mode=b"rwx"),
+    "sizes as Python spells numbers": tars.tar(
+        *MEMBERS[:2],
+        member(b"pickle", dump(number("2")), size=b"+0o%o" % len(dump(number("2")))),
     ),
 }
 

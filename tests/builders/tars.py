@@ -20,12 +20,19 @@ _FIELDS: Final = {
     "size": (124, 12),
     "checksum": (148, 8),
     "kind": (156, 1),
+    "mode": (100, 8),
+    "link": (157, 100),
     "magic": (257, 8),
+    "prefix": (345, 155),
 }
 
 
 def header(
-    name: bytes, size: int | bytes, kind: bytes = b"0", checksum: bytes | None = None
+    name: bytes,
+    size: int | bytes,
+    kind: bytes = b"0",
+    checksum: bytes | None = None,
+    **fields: bytes,
 ) -> bytes:
     """One header; a `size` or `checksum` of bytes is written as it stands."""
     values = {
@@ -34,6 +41,7 @@ def header(
         "kind": kind,
         "magic": b"ustar\x0000",
         "checksum": b" " * 8,
+        **fields,
     }
     block = bytearray(BLOCK)
     for field, value in values.items():
@@ -51,13 +59,16 @@ def octal(size: int) -> bytes:
 
 
 def member(
-    name: bytes, content: bytes, kind: bytes = b"0", *, size: bytes | None = None
+    name: bytes,
+    content: bytes,
+    kind: bytes = b"0",
+    *,
+    size: bytes | None = None,
+    **fields: bytes,
 ) -> bytes:
     """A header and its content, filled up to whole blocks."""
-    padding = bytes(-len(content) % BLOCK)
-    return (
-        header(name, len(content) if size is None else size, kind) + content + padding
-    )
+    head = header(name, len(content) if size is None else size, kind, **fields)
+    return head + content + bytes(-len(content) % BLOCK)
 
 
 def pax(**records: str) -> bytes:
@@ -71,9 +82,9 @@ def pax(**records: str) -> bytes:
     return member(b"PaxHeaders/x", content, b"x")
 
 
-def gnu_name(name: bytes) -> bytes:
-    """GNU tar's way to give the member behind it a long name."""
-    return member(b"././@LongLink", name + b"\0", b"L")
+def gnu_name(name: bytes, kind: bytes = b"L") -> bytes:
+    """GNU tar's way to give the member behind it a long name, or link (`K`)."""
+    return member(b"././@LongLink", name + b"\0", kind)
 
 
 def storages(

@@ -104,18 +104,53 @@ WRONG_HEADERS = {
     "no members": (tars.tar(member(b"x", b"")), NotACheckpoint, "called 'storages'"),
     "a wrong checksum": (
         MEMBERS[0] + tars.header(b"tensors", 0, checksum=b"0000001\0"),
-        Malformed,
-        "checksum",
+        NotACheckpoint,
+        "called 'tensors'",
     ),
     "a checksum of letters": (
         MEMBERS[0] + tars.header(b"tensors", 0, checksum=b"xyz"),
-        Malformed,
-        "checksum",
+        NotACheckpoint,
+        "called 'tensors'",
     ),
     "a size of letters": (
         MEMBERS[0] + tars.header(b"tensors", b"xyz"),
-        Truncated,
-        "larger than the file",
+        NotACheckpoint,
+        "called 'tensors'",
+    ),
+    "a long name of nothing": (
+        tars.gnu_name(b"x") + bytes(512),
+        Malformed,
+        "about no member",
+    ),
+    "a link to a member": (
+        tars.tar(*MEMBERS, tars.header(b"pickle", 0, b"1", link=b"tensors")),
+        Unsupported,
+        "a link or folder called 'pickle'",
+    ),
+    "a folder": (
+        tars.tar(*MEMBERS, tars.header(b"pickle/", 0, b"5")),
+        Unsupported,
+        "a link or folder called 'pickle'",
+    ),
+    "a name for all members": (
+        tars.tar(member(b"x", b"15 path=pickle\n", b"g"), *MEMBERS),
+        Unsupported,
+        "a global header",
+    ),
+    "a sparse file of GNU tar": (
+        tars.tar(member(b"x", b"", b"S"), *MEMBERS),
+        Unsupported,
+        "a sparse file",
+    ),
+    "a sparse file of POSIX": (
+        tars.tar(tars.pax(**{"GNU.sparse.size": "3"}), *MEMBERS),
+        Unsupported,
+        "a sparse file",
+    ),
+    "a member under a prefix": (
+        tars.tar(*MEMBERS[:2], member(b"pickle", b"x", prefix=b"old")),
+        NotACheckpoint,
+        "called 'pickle'",
     ),
     "a negative size": (
         MEMBERS[0] + tars.header(b"tensors", b"\xff" * 12),

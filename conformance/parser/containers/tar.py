@@ -29,23 +29,45 @@ BLOCK: Final = 512
 
 
 def is_tar(view: memoryview) -> bool:
-    """Whether a header with the right checksum stands at the beginning."""
-    return len(view) >= BLOCK and _checksum_holds(bytes(view[:BLOCK]))
+    """Whether a right header stands at the beginning."""
+    return len(view) >= BLOCK and _is_header(bytes(view[:BLOCK]))
 
 
-def _checksum_holds(header: bytes) -> bool:
-    stated = _number(header[148:156])
-    return stated is not None and stated == sum(header) - sum(header[148:156]) + 8 * 32
+#: Where a header has a number: mode, owner, group, size, time, device.
+_NUMBERS: Final = tuple(
+    slice(start, stop)
+    for start, stop in (
+        *((100, 108), (108, 116), (116, 124), (124, 136), (136, 148)),
+        *((329, 337), (337, 345)),
+    )
+)
+_CHECKSUM: Final = slice(148, 156)
+
+
+def _is_header(header: bytes) -> bool:
+    """As in tarfile: numbers that can be read, and a right checksum."""
+    if any(_number(header[place]) is None for place in _NUMBERS):
+        return False
+    blank = header[: _CHECKSUM.start] + b" " * 8 + header[_CHECKSUM.stop :]
+    # Some tars took the bytes for signed ones.
+    signed = sum(blank) - 256 * sum(byte > 127 for byte in blank)
+    return _number(header[_CHECKSUM]) in (sum(blank), signed)
 
 
 def _number(field: bytes) -> int | None:
-    """Octal text, or base 256 with the top bit set."""
-    if field[:1] == b"\x80":
-        return int.from_bytes(field[1:], "big")
-    digits = field.split(b"\0")[0].strip()
-    if not digits or digits.strip(b"01234567"):
-        return None if digits else 0
-    return int(digits, 8)
+    """Octal text, in the spellings of Python's `int`, or base 256."""
+    if field[0] in (0x80, 0xFF):
+        # The first byte is the sign: all ones, or all zeros but the top bit.
+        sign = b"\xff" if field[0] == 0xFF else b"\0"
+        return int.from_bytes(sign + field[1:], "big", signed=True)
+    try:
+        return int(_text(field).decode("ascii").strip() or "0", 8)
+    except ValueError:
+        return None
+
+
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
 
 
 def _pax(data: bytes) -> dict[bytes, bytes]:
@@ -66,47 +88,85 @@ def _pax(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _members(view: memoryview) -> Iterator[tuple[bytes, int, memoryview]]:
-    """Name, offset and content of every regular member."""
+#: Headers that are about the next member: GNU tar's long names and links, POSIX's
+#: extended headers, also as Solaris spells them.
+_LONG_NAME, _LONG_LINK, _EXTENDED = b"L", b"K", (b"x", b"X")
+_GLOBAL: Final = b"g"
+#: Links, devices, folders, pipes: a name and no content, whatever the size says.
+_EMPTY: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
+_SPARSE: Final = b"S"
+
+
+def _members(view: memoryview) -> Iterator[tuple[bytes, int, memoryview | None]]:
+    """Name, offset and content of every member; no content if it is no file.
+
+    As tarfile sees them: what is no header ends the archive, a kind that nobody
+    knows is a file, and of several headers about a member the first one wins.
+    """
     position = 0
-    named: bytes | None = None
-    sized: int | None = None
+    about: dict[bytes, bytes] = {}
     while len(view) - position >= BLOCK:
         header = bytes(view[position : position + BLOCK])
-        if not any(header):
+        if not _is_header(header):
+            if about:
+                raise Malformed("a tar header about no member", offset=position)
             return
-        if not _checksum_holds(header):
-            raise Malformed("a tar header with a wrong checksum", offset=position)
-        size = _number(header[124:136])
+        kind, name = _kind_and_name(header)
+        size = 0 if kind in _EMPTY else _number(header[124:136])
+        if b"size" in about and kind not in (*_EMPTY, _LONG_NAME, _LONG_LINK):
+            size = _decimal(about[b"size"])
         start = position + BLOCK
-        kind = header[156:157]
-        if sized is not None and kind in b"0\0":
-            size = sized
-        if size is None or size > len(view) - start:
-            raise Truncated(
-                "a member of the tar is larger than the file", offset=position
-            )
-        position = start + -(-size // BLOCK) * BLOCK
-        if position > len(view):
-            raise Truncated(
-                "a member of the tar is not filled up to a whole block",
-                offset=start + size,
-            )
-        content = view[start : start + size]
-        if kind == b"x":
-            records = _pax(bytes(content))
-            named = records.get(b"path", named)
-            sized = _decimal(records.get(b"size"))
-        elif kind == b"L":
-            named = bytes(content).rstrip(b"\0")
-        elif kind in (b"0", b"\0"):
-            yield named or header[:100].split(b"\0")[0], start, content
-            named = sized = None
+        content = _content(view, start, size, position)
+        position = start + -(-len(content) // BLOCK) * BLOCK
+        if kind == _LONG_NAME:
+            about.setdefault(b"path", _text(bytes(content)))
+        elif kind in _EXTENDED:
+            for key, value in _pax(bytes(content)).items():
+                about.setdefault(key, value)
+        elif kind == _GLOBAL:
+            _check_global(_pax(bytes(content)))
+        elif kind == _SPARSE or any(key.startswith(b"GNU.sparse") for key in about):
+            raise _unusual("a sparse file")
+        elif kind != _LONG_LINK:
+            name = about.get(b"path", name).rstrip(b"/")
+            yield name, start, None if kind in _EMPTY else content
+            about = {}
 
 
-def _decimal(text: bytes | None) -> int | None:
-    if text is None:
-        return None
+def _kind_and_name(header: bytes) -> tuple[bytes, bytes]:
+    kind, name, prefix = header[156:157], _text(header[:100]), _text(header[345:500])
+    if kind == b"\0" and name.endswith(b"/"):
+        kind = b"5"  # as in the tar of 1979
+    return kind, prefix + b"/" + name if prefix else name
+
+
+#: What a global header may say of all members and change nothing here.
+_HARMLESS: Final = frozenset({b"atime", b"charset", b"comment", b"ctime", b"mtime"})
+
+
+def _check_global(records: dict[bytes, bytes]) -> None:
+    if not _HARMLESS.issuperset(records):
+        raise _unusual("a global header")
+
+
+def _content(
+    view: memoryview, start: int, size: int | None, position: int
+) -> memoryview:
+    if size is None or not 0 <= size <= len(view) - start:
+        raise Truncated("a member of the tar is larger than the file", offset=position)
+    if -size % BLOCK > len(view) - start - size:
+        raise Truncated(
+            "a member of the tar is not filled up to a whole block",
+            offset=start + size,
+        )
+    return view[start : start + size]
+
+
+def _unusual(what: str) -> Unsupported:
+    return Unsupported(f"{what} in a tar, which torch never wrote")
+
+
+def _decimal(text: bytes) -> int:
     if not text.isdigit() or len(text) > 20:
         raise Malformed("a member of the tar without a size")
     return int(text)
@@ -124,19 +184,31 @@ def read(view: memoryview, context: Context) -> tuple[Any, int]:
     protocols = context.trace.protocols
     first = len(protocols)
     members = {name: (content, start) for name, start, content in _members(view)}
-    for name in (b"storages", b"tensors", b"pickle"):
-        if name not in members:
-            raise NotACheckpoint(f"a tar without a member called {name.decode()!r}")
+    storages, tensors, objects = (
+        _file(members, name) for name in ("storages", "tensors", "pickle")
+    )
     loaded = _Loaded(context)
-    loaded.read_storages(_Member(context, *members[b"storages"]))
-    loaded.read_tensors(_Member(context, *members[b"tensors"]))
+    loaded.read_storages(_Member(context, *storages))
+    loaded.read_tensors(_Member(context, *tensors))
     # Of the many pickles, the object's protocol is the one to tell.
     del protocols[first:]
-    content, start = members[b"pickle"]
+    content, start = objects
     machine = context.unpickler(content, loaded.persistent_load, base=start)
     tree = machine.load()
     machine.run_deferred()
     return tree, len(view)
+
+
+def _file(
+    members: dict[bytes, tuple[memoryview | None, int]], name: str
+) -> tuple[memoryview, int]:
+    """The last member of the name, which must be a file."""
+    if name.encode() not in members:
+        raise NotACheckpoint(f"a tar without a member called {name!r}")
+    content, start = members[name.encode()]
+    if content is None:
+        raise _unusual(f"a link or folder called {name!r}")
+    return content, start
 
 
 class _Member:
