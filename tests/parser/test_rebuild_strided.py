@@ -74,6 +74,9 @@ def test_every_fact_of_a_tensor() -> None:
         ((2,), (5,), 0, [0, 5]),
         ([2, 2], [2, 1], 1, [[1, 2], [3, 4]]),
         (Call("torch.Size", (2,)), Call("torch.Size", (1,)), 0, [0, 1]),
+        # No stride at all is row-major order, as in torch's `set_`.
+        ((3, 2), (), 0, [[0, 1], [2, 3], [4, 5]]),
+        ([2], [], 4, [4, 5]),
         # No second element, so a stride may be anything ...
         ((1,), (MOST,), 0, [0]),
         # ... and without a first one, the offset too.

@@ -40,7 +40,8 @@ def strided(
         raise wrong("a tensor needs a storage", storage)
     offset = as_int(offset, "the storage offset")
     shape = as_ints(machine, size, "the size")
-    steps = as_ints(machine, stride, "the stride")
+    # torch's set_ takes no stride at all for row-major order.
+    steps = as_ints(machine, stride, "the stride") or contiguous(shape)
     return tensor_of(storage, offset, shape, steps, info)
 
 
