@@ -109,7 +109,8 @@ def facts(file: str) -> set[str]:
     """What is true of a file, in the words that rows use.
 
     Its containers (`legacy`, `pickle`, `torchscript`, ...), `big-endian`, the
-    full names of all that it calls; of a zip archive also `deflated` (a storage
+    full names of all that it calls, `kept call` if we know what one of them makes
+    and yet keep an inert object; of a zip archive also `deflated` (a storage
     is) and `shared record` (two records have the same bytes).
     """
     trace = Trace()
@@ -118,6 +119,7 @@ def facts(file: str) -> set[str]:
     return {
         *trace.containers,
         *trace.calls,
+        *(("kept call",) if trace.kept else ()),
         f"{trace.byteorder}-endian",
         *_zip_facts(file),
     }

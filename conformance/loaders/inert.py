@@ -198,13 +198,15 @@ _GETATTR: Final = Named("builtins", "getattr")
 
 def _getattr(value: Any, name: Any, *default: Any) -> Any:
     """How protocols below 4 name a class inside a class."""
+    if not isinstance(name, str) or len(default) > 1:
+        raise TypeError("getattr takes a value and a name")
     if isinstance(value, Named | Function):
         outer = value.full_name
     elif isinstance(value, type):
         outer = f"{value.__module__}.{value.__qualname__}"
     else:
         outer = ""
-    plain = outer and not default and isinstance(name, str) and name.isidentifier()
+    plain = outer and not default and name.isidentifier()
     if not plain or isinstance(value, Made):
         return Record(_GETATTR, (value, name, *default))
     return Named(outer, name)
@@ -234,7 +236,9 @@ def _array(core: str) -> Callable[..., Any]:
 
 
 _NUMPY_SCALARS: Final = {
-    f"numpy.{kind.__name__}": kind for kind in set(np.sctypeDict.values())
+    f"numpy.{kind.__name__}": kind
+    for kind in set(np.sctypeDict.values())
+    if kind.__module__ == "numpy"
 }
 _ML_DTYPES: Final = {
     f"ml_dtypes.{name}": kind

@@ -71,7 +71,9 @@ def _tensor(tensor: parser.Tensor, builder: Builder) -> AnyNode:
     storage = None if tensor.storage is None else _storage(tensor.storage, builder)
     if storage is not None and tensor.layout == "strided":
         builder.elements(lambda: _elements(tensor))
-    parts = {name: builder.ref(part) for name, part in tensor.parts.items()}
+    # In the order of the oracle, which numbers the nodes.
+    attributes = builder.pairs(tensor.attributes.items())
+    state = None if tensor.state is None else builder.ref(tensor.state)
     return Tensor(
         type=escape(tensor.type),
         dtype=tensor.dtype,
@@ -84,9 +86,9 @@ def _tensor(tensor: parser.Tensor, builder: Builder) -> AnyNode:
         requires_grad=tensor.requires_grad,
         is_conj=tensor.is_conj,
         is_neg=tensor.is_neg,
-        parts=parts,
-        attributes=builder.pairs(tensor.attributes.items()),
-        state=None if tensor.state is None else builder.ref(tensor.state),
+        parts={name: builder.ref(part) for name, part in tensor.parts.items()},
+        attributes=attributes,
+        state=state,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ml_dtypes
 import numpy as np
 
-from .errors import LimitExceeded, Malformed, Unsupported, quote
+from .errors import LimitExceeded, Malformed, Uninitialised, Unsupported, quote
 from .registry import Table
 from .values import Global, Inert
 
@@ -64,7 +64,11 @@ _ML_DTYPES: Final = {
     for name, kind in vars(ml_dtypes).items()
     if isinstance(kind, type) and issubclass(kind, np.generic)
 }
-_NUMPY_SCALARS: Final = {kind.__name__: kind for kind in np.sctypeDict.values()}
+_NUMPY_SCALARS: Final = {
+    kind.__name__: kind
+    for kind in np.sctypeDict.values()
+    if kind.__module__ == "numpy"  # and not of those who registered theirs there
+}
 
 
 @CALLS.named("numpy.dtype")
@@ -72,17 +76,23 @@ def dtype(machine: Unpickler, spec: Any, align: Any = False, copy: Any = False) 
     """`numpy.dtype(code, align, copy)`; BUILD then says the rest."""
     if type(spec) is bytes:  # of Python 2
         spec = spec.decode("latin-1")
-    if isinstance(spec, Global):
+    if isinstance(spec, Inert):
         found = _class_dtype(spec.name)
+        spec = spec.name
     elif type(spec) is str:
         found = _simple_dtype(spec)
     else:
-        return NotImplemented
-    if found is None:
         raise Unsupported(
-            f"the numpy dtype {quote(spec.name if isinstance(spec, Global) else spec)}",
-            phase="rebuild",
+            f"the numpy dtype of a {type(spec).__name__}", phase="rebuild"
         )
+    if found is None:
+        raise Unsupported(f"the numpy dtype {quote(spec)}", phase="rebuild")
+    if type(align) not in (bool, int) or type(copy) not in (bool, int):
+        raise Unsupported(
+            f"the numpy dtype {quote(spec)} without flags", phase="rebuild"
+        )
+    if not copy:
+        return found  # one that all share, if it is numpy's own
     # An object of its own: BUILD may say that it is something else.
     return found.newbyteorder("=") if found.isbuiltin else found
 
@@ -107,7 +117,8 @@ def await_state(machine: Unpickler, value: Any, position: int) -> None:
         line, _ = machine.line(position + 1)
         if line.isdigit() and len(line) < 18:
             index = int(line)
-    machine.incomplete[id(value)] = (value, index)
+    if value.isbuiltin != 1:
+        machine.incomplete[id(value)] = (value, index)
 
 
 def complete(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
@@ -122,11 +133,19 @@ def complete(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
 
 
 def set_dtype_state(machine: Unpickler, target: np.dtype[Any], state: Any) -> Any:
-    """BUILD of a dtype: `(version, order, subdtype, names, fields, ...)`."""
-    if type(state) is not tuple or not 5 <= len(state) <= 9:
+    """BUILD of a dtype: `(version, order, subdtype, names, fields, ...)`.
+
+    The metadata are there from version 4 on.
+    """
+    if target.isbuiltin == 1:
+        return target  # numpy, too, lets nobody change what all share
+    if type(state) is not tuple or not 8 <= len(state) <= 9:
         raise Malformed("the state of a numpy dtype is a tuple", phase="rebuild")
-    order = state[1].decode("latin-1") if type(state[1]) is bytes else state[1]
-    if type(state[0]) is not int or type(order) is not str or order not in _ORDERS:
+    version, order = state[:2]
+    if type(version) is not int or not 0 <= version <= 4:
+        raise Malformed("a numpy dtype of unknown version", phase="rebuild")
+    order = order.decode("latin-1") if type(order) is bytes else order
+    if type(order) is not str or order not in _ORDERS:
         raise Malformed("a numpy dtype of unknown byte order", phase="rebuild")
     try:
         found = _dtype_from_state(machine, target, *state[2:])
@@ -153,29 +172,26 @@ def _dtype_from_state(
     subdtype: Any,
     names: Any,
     fields: Any,
-    itemsize: Any = -1,
-    alignment: Any = -1,
-    flags: Any = 0,
+    itemsize: Any,
+    alignment: Any,
+    flags: Any,
     metadata: Any = None,
 ) -> Any:
-    found: Any = target
-    if subdtype is not None:
-        base, shape = subdtype
-        shape = (shape,) if type(shape) is int else shape
-        if not _is_shape(shape):
+    for number in (itemsize, alignment, flags):
+        if type(number) is not int or not -1 <= number < 1 << 31:
             raise ValueError
-        found = np.dtype((complete(machine, base, "a numpy dtype"), shape))
-    elif names or fields is not None:
-        found = _structured(machine, names, fields, itemsize, flags)
-        # A record array's scalars have the fields as attributes.
-        if target.type is np.record:
-            found = np.dtype((np.record, found))
-    elif target.kind in "mM" and metadata is not None:
+    if target.kind in "mM" and subdtype is None and names is None:
         # Dates carry their unit: (metadata, (unit, number, denominator, event)).
         metadata, unit = metadata
         if type(unit) is not tuple or not 2 <= len(unit) <= 4:
             raise TypeError
         found = _dated(target.kind, *unit)
+    else:
+        found = _composed(machine, target, subdtype, names, fields, itemsize, flags)
+    if found.kind in "SUV" and itemsize != found.itemsize:
+        raise ValueError
+    if flags & _OF_OBJECTS != (_OF_OBJECTS if found.hasobject else 0):
+        raise ValueError
     if metadata:
         if type(metadata) is not dict:
             raise TypeError
@@ -184,8 +200,35 @@ def _dtype_from_state(
     return found
 
 
+def _composed(
+    machine: Unpickler,
+    target: np.dtype[Any],
+    subdtype: Any,
+    names: Any,
+    fields: Any,
+    itemsize: int,
+    flags: int,
+) -> Any:
+    """A dtype of others, if it is one."""
+    if (names is None) is not (fields is None):
+        raise ValueError
+    if subdtype is not None:
+        base, shape = subdtype
+        shape = (shape,) if type(shape) is int else shape
+        if not _is_shape(shape):
+            raise ValueError
+        return np.dtype((complete(machine, base, "a numpy dtype"), shape))
+    if names is None:
+        return target
+    if target.kind != "V":
+        raise ValueError
+    found = _structured(machine, names, fields, itemsize, flags)
+    # A record array's scalars have the fields as attributes.
+    return np.dtype((np.record, found)) if target.type is np.record else found
+
+
 def _structured(
-    machine: Unpickler, names: Any, fields: Any, itemsize: Any, flags: Any
+    machine: Unpickler, names: Any, fields: Any, itemsize: int, flags: int
 ) -> Any:
     """`fields` is a dict of `(dtype, offset)` or `(dtype, offset, title)`."""
     if type(names) is not tuple or type(fields) is not dict:
@@ -202,7 +245,7 @@ def _structured(
         formats.append(complete(machine, kind, "a field of a numpy dtype"))
         offsets.append(offset)
         titles.append(_field_name(title[0]) if title else None)
-    if not all(type(number) is int for number in (itemsize, flags, *offsets)):
+    if not all(type(number) is int for number in offsets):
         raise TypeError
     spec = {
         "names": spelled,
@@ -216,6 +259,8 @@ def _structured(
 
 #: `NPY_ALIGNED_STRUCT`: laid out as a C compiler would.
 _ALIGNED: Final = 0x80
+#: `NPY_ITEM_REFCOUNT`, `NPY_LIST_PICKLE`: Python objects are in it, pickled in a list.
+_OF_OBJECTS: Final = 0x03
 
 
 def _dated(kind: str, unit: Any, number: Any, divisor: Any = 1, event: Any = 1) -> Any:
@@ -273,6 +318,7 @@ def reconstruct(machine: Unpickler, subtype: Any, shape: Any, code: Any) -> Any:
     """An empty array, which BUILD fills."""
     if not isinstance(subtype, Global) or subtype.name != "numpy.ndarray":
         return NotImplemented  # a subclass of its own
+    dtype(machine, code)  # of what there is none of
     if not _is_shape(shape) or any(shape):
         raise Malformed("an array is rebuilt from nothing", phase="rebuild")
     array = np.empty((0,), dtype=np.int8)
@@ -287,6 +333,8 @@ def set_state(machine: Unpickler, target: np.ndarray[Any, Any], state: Any) -> N
         raise Malformed("a numpy array is built twice", phase="rebuild")
     if type(state) is not tuple or len(state) not in (4, 5):
         raise Malformed("the state of a numpy array is a tuple", phase="rebuild")
+    if len(state) == 5 and (type(state[0]) is not int or state[0] not in (0, 1)):
+        raise Malformed("a numpy array of unknown version", phase="rebuild")
     shape, kind, fortran, data = state[-4:]
     kind = _element_dtype(machine, kind, "a numpy array")
     if not _is_shape(shape) or type(fortran) not in (bool, int):
@@ -361,6 +409,17 @@ def scalar(machine: Unpickler, kind: Any, data: Any = b"") -> Any:
     except (ValueError, SystemError):
         # Text of code points that Unicode does not have.
         raise Malformed("numpy refuses the scalar", phase="rebuild") from None
+
+
+@CALLS.named("numpy.ndarray")
+def new_array(machine: Unpickler, *args: Any) -> Any:
+    raise Uninitialised("a new array, which nothing fills", phase="rebuild")
+
+
+@CALLS.named(*(f"numpy.{name}" for name in _NUMPY_SCALARS))
+@CALLS.named(*(f"ml_dtypes.{name}" for name in _ML_DTYPES))
+def new_scalar(machine: Unpickler, *args: Any) -> Any:
+    return NotImplemented  # a conversion: numpy pickles its scalars otherwise
 
 
 @CALLS.named("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer")

@@ -119,9 +119,18 @@ def ascii_text(value: Any) -> Any:
     return value
 
 
+def is_id_of(pid: Any, kind: str) -> bool:
+    """Whether it is a tuple that begins with this word: `storage` or `module`."""
+    if type(pid) is not tuple or not pid:
+        return False
+    found = ascii_text(pid[0])
+    # An array would be compared element by element.
+    return type(found) is str and found == kind
+
+
 def storage_id(pid: Any, length: int) -> tuple[TypedGlobal, Any, str, int, Any]:
     """The parts of `('storage', class, key, location, numel[, view])`, checked."""
-    if type(pid) is not tuple or not pid or ascii_text(pid[0]) != "storage":
+    if not is_id_of(pid, "storage"):
         raise Malformed(
             "a persistent id must be a tuple that begins with 'storage'",
             phase="pickle",

@@ -436,10 +436,10 @@ def _global(m: Unpickler, p: int) -> int:
     line = module + b"\n" + name
     value = m.globals.get(line)
     if value is None:
-        value = m.find_global(text.utf8(module), text.utf8(name))
+        value = m.find_global(text.name(module), text.name(name))
         m.globals[line] = value
     else:
-        m.trace.globals[known.full_name(text.utf8(module), text.utf8(name))] += 1
+        m.trace.globals[known.full_name(text.name(module), text.name(name))] += 1
     m.stack.append(value)
     return p
 
@@ -498,7 +498,7 @@ def _inst(m: Unpickler, p: int) -> int:
     name, p = m.line(p)
     m.position = p - 1
     args = m.pop_mark()
-    callee = m.find_global(text.utf8(module), text.utf8(name))
+    callee = m.find_global(text.name(module), text.name(name))
     m.stack.append(m.call(callee, tuple(args)))
     return p
 

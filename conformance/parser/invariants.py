@@ -224,6 +224,11 @@ def nested_shapes(
         f"sizes {sizes.shape}, strides {strides.shape} and offsets {offsets} "
         "make no nested tensor",
     )
+    _require(
+        # torch believes them as they lie in memory.
+        _is_contiguous(sizes) and _is_contiguous(strides),
+        "the sizes and strides of a nested tensor must be contiguous",
+    )
     if offsets != (0,):
         # torch gives an empty one sizes and strides that mean nothing.
         _index_dtype(sizes, "the sizes of a nested tensor")
@@ -239,6 +244,18 @@ def nested_shapes(
         "the buffer of a nested tensor must be a whole storage",
     )
     return offsets[0], sizes.shape[1] if len(sizes.shape) == 2 else 0
+
+
+def _is_contiguous(tensor: Tensor) -> bool:
+    if 0 in tensor.shape:
+        return True
+    expected = 1
+    steps = reversed(tensor.stride or ())
+    for size, step in zip(reversed(tensor.shape), steps, strict=True):
+        if size > 1 and step != expected:
+            return False
+        expected *= size
+    return True
 
 
 def nested(

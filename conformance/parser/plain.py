@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import text
 from .errors import LimitExceeded, Malformed, Unsupported, quote
 from .registry import Table
-from .values import Global, Inert
+from .values import Device, DType, Global, Inert
 
 if TYPE_CHECKING:
     from .unpickler import Unpickler
@@ -37,8 +37,17 @@ CONSTANTS: Final[dict[str, Any]] = {
 _SEQUENCES: Final = (list, tuple, set, frozenset, deque)
 
 
+#: What surely has no members.
+_SINGLE: Final = (type(None), bool, int, float, complex, DType, Device)
+
+
 def _items(machine: Unpickler, value: Any) -> list[Any] | None:
     """The members of a plain container, counted; `None` for anything else."""
+    if type(value) in _SINGLE:
+        raise Malformed(
+            f"a {type(value).__name__} has no members to make others of",
+            phase="rebuild",
+        )
     if type(value) not in _SEQUENCES:
         return None
     machine.spend(len(value))
@@ -194,9 +203,10 @@ def _encode(machine: Unpickler, value: Any, encoding: Any = "utf-8") -> Any:
 
 
 def _octets(machine: Unpickler, values: Any) -> bytes | None:
-    items = _items(machine, values)
-    if items is None:
+    if type(values) not in _SEQUENCES:
         return None
+    items = list(values)
+    machine.spend(len(items))
     if not all(type(item) is int and 0 <= item < 256 for item in items):
         raise Malformed("bytes are made of ints below 256", phase="rebuild")
     return bytes(items)
@@ -378,10 +388,19 @@ for _kind, _name in (
 # ------------------------------------------------------- classes, copyreg, BUILD
 
 
+@CALLS.named("builtins.object")
+def _object(machine: Unpickler, *args: Any) -> Any:
+    if args:
+        raise Malformed("object() takes no arguments", phase="rebuild")
+    return NotImplemented  # nothing but itself
+
+
 @CALLS.named("builtins.getattr")
 def _getattr(machine: Unpickler, *args: Any) -> Any:
     """How protocols below 4 name a class inside a class: still only a name."""
-    if len(args) != 2 or type(args[0]) is not Global or type(args[1]) is not str:
+    if not 2 <= len(args) <= 3 or type(args[1]) is not str:
+        raise Malformed("getattr takes a value and a name", phase="rebuild")
+    if len(args) == 3 or type(args[0]) is not Global:
         return NotImplemented
     outer, name = args
     size = len(outer.name) + len(name)
@@ -395,7 +414,7 @@ def _class(cls: Any) -> Any:
     """What copyreg makes an instance of: a class, and none of these functions,
     or they would call each other as often as the file likes."""
     if isinstance(cls, Global) and cls.name.startswith("copyreg."):
-        raise Malformed(f"{cls.name} is no class", phase="rebuild")
+        raise Malformed(f"{quote(cls.name)} is no class", phase="rebuild")
     return cls
 
 

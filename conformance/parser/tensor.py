@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .dtypes import DTYPES, DTypeInfo
-from .errors import LimitExceeded, Malformed, Uninitialised, Unsupported
+from .errors import LimitExceeded, Malformed, Uninitialised, Unsupported, quote
 
 #: Where a storage's bytes come from: at hand, fetched on first use, or (with
 #: no bytes at all, as on torch's `meta` device) from nowhere.
@@ -78,7 +78,7 @@ class Storage:
             if self.nbytes == 0:
                 return memoryview(b"")
             raise Uninitialised(
-                f"the storage {self.key or '(no key)'} on {self.location} has no bytes",
+                f"the storage {quote(self.key)} on {quote(self.location)} has no bytes",
                 phase="rebuild",
             )
         if not isinstance(source, memoryview):
@@ -290,7 +290,7 @@ class Tensor:
             )
         if self._storage is None:
             raise Uninitialised(
-                f"a {self._device} tensor of {self._type} holds no elements",
+                f"a {quote(self._type)} on {quote(self._device)} holds no elements",
                 phase="rebuild",
             )
         data, offset = self._storage.data, self._storage_offset

@@ -40,6 +40,16 @@ def utf8(data: bytes | memoryview) -> str:
         raise Malformed(f"text is not UTF-8: {error.reason}", phase="pickle") from None
 
 
+def name(data: bytes) -> str:
+    """A line of GLOBAL: UTF-8 without surrogates."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed(
+            f"a name is not UTF-8: {error.reason}", phase="pickle"
+        ) from None
+
+
 def ascii(data: bytes) -> str:
     """A persistent id of protocol 0."""
     try:

@@ -16,7 +16,9 @@ class Trace:
     `legacy`, `tar`, `pickle`, `distcp`), `protocols` the protocol of each pickle
     (0 where it does not say), `byteorder` the archive's own record,
     `globals` how often each global was named, `calls` how often each global
-    was called (`REDUCE`, `NEWOBJ`, `OBJ`, `INST`), `builds` how often a value of
+    was called (`REDUCE`, `NEWOBJ`, `OBJ`, `INST`), `kept` how often one of which we
+    know what it makes was not made, for its arguments are none that a pickler
+    writes, and stayed an `Object`, `builds` how often a value of
     each type was given a state (`BUILD`), `persistent_ids` how often each kind of
     persistent id was met (`storage`; `view`, a storage inside another one;
     `module`, a class with its source; `number`, a row of a legacy tar), and
@@ -32,6 +34,7 @@ class Trace:
     byteorder: str | None = None
     globals: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
     builds: Counter[str] = field(default_factory=Counter)
     persistent_ids: Counter[str] = field(default_factory=Counter)
     storages: int = 0

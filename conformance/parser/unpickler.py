@@ -242,6 +242,8 @@ class Unpickler:
                 value = rebuilds(callee.name, self, args)
                 if value is not NotImplemented:
                     return value
+            if rebuilds is not None:
+                self.trace.kept[callee.name] += 1
         return Object(callee, args, kwargs)
 
     def new(self, callee: Any, args: Any) -> Any:

@@ -12,8 +12,12 @@ TWO = struct.pack("<2d", 1.5, -2)
 
 
 def kind(code: Any = "f8", order: str = "<", *rest: Any, state: Any = None) -> Call:
-    """A dtype as numpy pickles it; `rest` after the byte order."""
-    usual = (3, order, *(rest or (None, None, None, -1, -1, 0)))
+    """A dtype as numpy pickles it; `rest` after the byte order, as far as it goes."""
+    letter = code[:1] if isinstance(code, str) else ""
+    size, flags = -1, 63 if letter == "O" else 0
+    if letter in ("S", "U", "V"):
+        size = int(code[1:] or 0) * (4 if letter == "U" else 1)
+    usual = (3, order, *rest, *(None, None, None, size, -1, flags)[len(rest) :])
     return Call(
         "numpy.dtype", code, False, True, state=usual if state is None else state
     )

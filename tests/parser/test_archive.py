@@ -195,6 +195,17 @@ def test_errors_count_from_the_beginning_of_the_file() -> None:
     assert refused.value.offset == data.index(p.BINPERSID + p.SETITEMS)
 
 
+def test_errors_in_a_packed_pickle_count_from_its_record() -> None:
+    """A byte of the pickle is none of the file, which may be far shorter."""
+    tree = p.Assembled(p.value("\0" * 1000) + p.POP + p.APPEND)
+    data = archive(tree, method=DEFLATED)
+    with pytest.raises(Malformed) as refused:
+        read(data)
+    at = data.index(b"data.pkl") + len(b"data.pkl")
+    assert refused.value.offset == at
+    assert "(at 1008 of the packed pickle)" in str(refused.value)
+
+
 # --------------------------------------------------------------------- byte order
 
 NATIVE = {

@@ -13,7 +13,16 @@ import pytest
 
 from conformance.parser import CheckpointError, Limits, Object
 from tests.builders import pickles as p
-from tests.builders.arrays import TWO, alone, buffered, dated, fields, filled, kind
+from tests.builders.arrays import (
+    A_FIELD,
+    TWO,
+    alone,
+    buffered,
+    dated,
+    fields,
+    filled,
+    kind,
+)
 from tests.builders.checkpoints import Call, Name, dump
 from tests.builders.machine import unpickle
 from tests.builders.rebuilt import refused
@@ -23,6 +32,9 @@ from tests.builders.rebuilt import refused
 DEEP: Any = ()
 for _ in range(200):
     DEEP = (DEEP,)
+
+#: The state of a simple dtype after its byte order.
+USUAL = (None, None, None, -1, -1, 0)
 
 #: A dtype, and what is said of it.
 WRONG_DTYPES: list[tuple[Call, str, str]] = [
@@ -52,11 +64,29 @@ WRONG_DTYPES: list[tuple[Call, str, str]] = [
     ),
     (Call("numpy.dtype", Name("numpy.matrix")), "Unsupported", "'numpy.matrix'"),
     (Call("numpy.dtype", Name("ml_dtypes.nope")), "Unsupported", "'ml_dtypes.nope'"),
+    (Call("numpy.dtype", Call("my.thing")), "Unsupported", "'my.thing'"),
+    (Call("numpy.dtype", "f8", ()), "Unsupported", "dtype 'f8' without flags"),
+    (Call("numpy.dtype", "f8", 0, None), "Unsupported", "dtype 'f8' without flags"),
+    (Call("numpy.dtype", 1.5), "Unsupported", "the numpy dtype of a float"),
+    (kind("i2", "<", None, (), None), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, None, {}), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, ("a",), A_FIELD), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, None, None, None), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, None, None, -1, "4"), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, None, None, -1, -1, None), "Malformed", "numpy refuses"),
+    (kind("i2", "<", None, None, None, -1, -1, 63), "Malformed", "numpy refuses"),
+    (kind("O", "|", None, None, None, -1, -1, 0), "Malformed", "numpy refuses"),
+    (kind("S2", "|", None, None, None, 5), "Malformed", "numpy refuses"),
+    (kind("V8", "|", (kind(), (2,)), None, None, 8), "Malformed", "numpy refuses"),
+    (kind("M8"), "Malformed", "numpy refuses"),
     (kind(state=()), "Malformed", "the state of a numpy dtype is a tuple"),
-    (kind(state=[3, "<", None, None, None]), "Malformed", "is a tuple"),
+    (kind(state=[3, "<", *USUAL]), "Malformed", "is a tuple"),
+    (kind(state=(3, "<", *USUAL[1:])), "Malformed", "is a tuple"),
     (kind(state=(3,) * 10), "Malformed", "is a tuple"),
-    (kind(state=("3", "<", None, None, None)), "Malformed", "of unknown byte order"),
-    (kind(state=(3, 1, None, None, None)), "Malformed", "of unknown byte order"),
+    (kind(state=("3", "<", *USUAL)), "Malformed", "of unknown version"),
+    (kind(state=(5, "<", *USUAL)), "Malformed", "of unknown version"),
+    (kind(state=(-1, "<", *USUAL)), "Malformed", "of unknown version"),
+    (kind(state=(3, 1, *USUAL)), "Malformed", "of unknown byte order"),
     (kind(order="x"), "Malformed", "of unknown byte order"),
     (kind(order=""), "Malformed", "of unknown byte order"),
     (kind("V8", "|", 7, None, None), "Malformed", "numpy refuses the dtype"),
@@ -120,6 +150,8 @@ WRONG_ARRAYS: list[tuple[Call, str]] = [
     (filled((1, (2,), kind(), False, TWO), shape=(1,)), "rebuilt from nothing"),
     (filled((1, (2,), kind(), False, TWO), shape=7), "rebuilt from nothing"),
     (filled((1, (2,), kind(), False)), "dtype"),
+    (filled((2, (2,), kind(), False, TWO)), "a numpy array of unknown version"),
+    (filled(("1", (2,), kind(), False, TWO)), "a numpy array of unknown version"),
     (filled([(2,), kind(), False, TWO]), "the state of a numpy array is a tuple"),
     (filled((1, (2,))), "the state of a numpy array is a tuple"),
     (filled((1, (2,), "f8", False, TWO)), "a numpy array needs a dtype"),
@@ -199,6 +231,7 @@ def test_elements_that_their_fields_do_not_take() -> None:
 DTYPE = p.GLOBAL("numpy", "dtype") + p.args("f8", False, True)
 BIG = p.args(3, ">", None, None, None, -1, -1, 0)
 SAME = p.args(3, "<", None, None, None, -1, -1, 0)
+OWN = (p.GLOBAL("numpy", "dtype"), p.value("f8"), p.NEWFALSE, p.NEWTRUE)
 SCALAR = p.GLOBAL("numpy.core.multiarray", "scalar")
 EMPTY = p.call(
     "numpy.core.multiarray._reconstruct",
@@ -254,11 +287,11 @@ INCOMPLETE = "a numpy scalar has a dtype that is not complete"
         ),
         # Changed twice, or made by opcodes that numpy's own pickles never have.
         (
-            (DTYPE, p.REDUCE, BIG, p.BUILD, p.args(3, "<", None, None, None), p.BUILD),
+            (DTYPE, p.REDUCE, BIG, p.BUILD, SAME, p.BUILD),
             "a numpy dtype is changed after its use",
         ),
         (
-            (p.MARK, p.GLOBAL("numpy", "dtype"), p.value("f8"), p.OBJ, BIG, p.BUILD),
+            (p.MARK, *OWN, p.OBJ, BIG, p.BUILD),
             "a numpy dtype is changed after its use",
         ),
         # An array whose memory others may show by now.
@@ -285,6 +318,25 @@ def test_states_that_change_nothing() -> None:
         one, again, number = unpickle(stream)
         assert one is again
         assert number == 1.5
+
+
+def test_a_dtype_that_all_share_does_not_change() -> None:
+    """Without a copy, `numpy.dtype` answers numpy's own, and BUILD leaves it alone."""
+    begin = p.call("numpy.dtype", "f8")
+    for state in (BIG, p.NONE):
+        stream = p.pickle(begin, p.BINPUT(5), state, p.BUILD, p.BINGET(5), p.TUPLE2)
+        assert unpickle(stream) == (np.dtype("<f8"), np.dtype("<f8"))
+    assert unpickle(p.pickle(made_scalar(begin))) == 1.5
+
+
+def test_arrays_of_nothing_that_numpy_knows() -> None:
+    function = "numpy._core.multiarray._reconstruct"
+    with refused("Unsupported", "the numpy dtype 'nope'"):
+        unpickle(dump(Call(function, Name("numpy.ndarray"), (0,), b"nope")))
+    with refused("Uninitialised", "a new array, which nothing fills"):
+        unpickle(dump(Call("numpy.ndarray", (4,))))
+    for name in ("numpy.float64", "ml_dtypes.bfloat16"):
+        assert type(unpickle(dump(Call(name, 1)))) is Object
 
 
 def test_an_array_from_a_buffer_cannot_be_built() -> None:

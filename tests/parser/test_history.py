@@ -93,7 +93,10 @@ STRUCTURE = (
 ARRAYS: dict[str, tuple[p.Assembled, Any]] = {
     "int": (python2_dtype("i4"), np.array([7, 8], "<i4")),
     "big": (python2_dtype("i4", (">", *SIMPLE[1:])), np.array([7, 8], ">i4")),
-    "text": (python2_dtype("S3", ("|", *SIMPLE[1:])), np.array([b"ab", b"c"], "S3")),
+    "text": (
+        python2_dtype("S3", ("|", None, None, None, 3, 1, 0)),
+        np.array([b"ab", b"c"], "S3"),
+    ),
     "structure": (
         python2_dtype("V9", STRUCTURE),
         np.array([(1, 2), (3, 4)], [("x", "u1"), ("y", "<i8")]),

@@ -23,7 +23,7 @@ EXPLOITS: list[tuple[str, str, tuple[Any, ...]]] = [
     ("builtins", "eval", ("open('pwned', 'w')",)),
     ("builtins", "exec", ("open('pwned', 'w')",)),
     ("__builtin__", "eval", ("open('pwned', 'w')",)),
-    ("builtins", "getattr", ("", "join")),
+    ("builtins", "setattr", ("", "join", 1)),
     ("builtins", "__import__", ("antigravity",)),
     ("builtins", "open", ("pwned", "w")),
     ("importlib", "import_module", ("antigravity",)),

@@ -20,6 +20,7 @@ from conformance.parser import (
     Unsupported,
     load,
 )
+from tests.builders import arrays, checkpoints
 from tests.builders import pickles as p
 from tests.builders.legacy import (
     MAGIC,
@@ -102,7 +103,7 @@ def test_sparse_tensors_are_checked_when_their_bytes_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", [(None, None), ("m.py", "class Linear: ..."), (), ("a", 1, 2)]
+    "source", [(None, None), ("m.py", "class Linear: ..."), (None,), ("a", 1, 0)]
 )
 def test_the_class_of_a_module(source: tuple[Any, ...]) -> None:
     tree = stream(module("torch.nn.modules.linear.Linear", *source))
@@ -202,6 +203,16 @@ WRONG = {
         Malformed,
         "begins with 'storage'",
     ),
+    "a module without its source": (
+        stream(module("torch.Size")),
+        Malformed,
+        "begins with 'storage'",
+    ),
+    "a module with more than its source": (
+        stream(module("torch.Size", "a", "b", "c")),
+        Malformed,
+        "begins with 'storage'",
+    ),
     "a class that is text": (
         stream(p.Assembled(p.args("storage", "x", "a", "cpu", 1, None) + p.BINPERSID)),
         Malformed,
@@ -249,6 +260,15 @@ WRONG = {
 }
 
 
+def test_an_id_that_begins_with_an_array() -> None:
+    """Which is compared element by element, and so neither equal nor not."""
+    two = arrays.filled((1, (2,), arrays.kind("f8"), False, arrays.TWO))
+    array = checkpoints.dump(two)[2:-1]
+    data = stream(p.Assembled(p.MARK + array + p.NONE + p.TUPLE + p.BINPERSID))
+    with pytest.raises(Malformed, match="begins with 'storage'"):
+        load(io.BytesIO(data), weights_only=False)
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong(name: str) -> None:
     data, kind, message = WRONG[name]
@@ -269,6 +289,11 @@ def test_errors_say_where() -> None:
         read(data)
     assert refused.value.offset == data.index(p.BINPERSID)
     assert refused.value.path == "['model']"
+    data = stream(a(), [[]])
+    with pytest.raises(Malformed) as refused:
+        read(data)
+    # The keys are a pickle of their own, the last one.
+    assert refused.value.offset == data.rindex(p.PROTO(2))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

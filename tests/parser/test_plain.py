@@ -237,6 +237,9 @@ def test_functions_of_copyreg_do_not_call_each_other(name: str) -> None:
             args = cls(f"copyreg.{other}"), cls("builtins.object"), None
         with pytest.raises(Malformed, match="is no class"):
             unpickle(p.pickle(p.call(f"copyreg.{name}", *args)))
+    odd = p.Assembled(p.value("copyreg") + p.value("a\nb") + p.STACK_GLOBAL)
+    with pytest.raises(Malformed, match=r"'copyreg.a\\nb' is no class"):
+        unpickle(p.pickle(p.call("copyreg.__newobj__", odd)))
     line = [cls("copyreg.__newobj__")] * 10_000
     with pytest.raises(Malformed, match="is no class"):
         unpickle(p.pickle(p.call("copyreg.__newobj__", *line)))
@@ -279,14 +282,15 @@ def test_newobj(name: str) -> None:
 
 INERT: list[tuple[str, tuple[Any, ...]]] = [
     ("builtins.list", ("text",)),
-    ("builtins.tuple", (5,)),
+    ("builtins.tuple", ("text",)),
     ("builtins.set", ("text",)),
     ("builtins.frozenset", ({},)),
-    ("builtins.dict", (5,)),
+    ("builtins.dict", ("",)),
+    ("builtins.object", ()),
     ("collections.OrderedDict", ("text",)),
     ("collections.Counter", ("text",)),
     ("collections.deque", ("text",)),
-    ("collections.defaultdict", (None, 5)),
+    ("collections.defaultdict", (None, "")),
     ("builtins.bytes", (5,)),
     ("builtins.bytearray", ({},)),
     ("builtins.complex", ("1+2j",)),
@@ -313,6 +317,11 @@ def test_stays_inert(name: str, args: tuple[Any, ...]) -> None:
 
 
 REFUSED: list[tuple[str, tuple[Any, ...], str]] = [
+    ("builtins.dict", (5,), "a int has no members"),
+    ("builtins.set", (None,), "a NoneType has no members"),
+    ("builtins.object", (5,), "object.. takes no arguments"),
+    ("builtins.getattr", ("x",), "getattr takes a value and a name"),
+    ("builtins.getattr", ("x", 5), "getattr takes a value and a name"),
     ("builtins.list", (1, 2), "takes 0 to 1 arguments, not 2"),
     ("builtins.slice", (1,), "takes 3 arguments, not 1"),
     ("builtins.set", ([[]],), "a list cannot be a key"),

@@ -23,6 +23,11 @@ def row(*numbers: int) -> Call:
     return tensor(longs(*numbers), (len(numbers),))
 
 
+def turned() -> Call:
+    """A table whose columns lie one after the other."""
+    return tensor(longs(2, 2, 2, 3), (2, 2), (1, 2))
+
+
 def narrow(*numbers: int) -> Call:
     data = struct.pack(f"<{len(numbers)}i", *numbers)
     return tensor(Bytes("IntStorage", data), (len(numbers),))
@@ -99,6 +104,8 @@ def test_no_components() -> None:
         ({"offsets": table(1, 2, 0, 4)}, "Malformed", "make no nested tensor"),
         ({"strides": table(1, 2, 2, 1)}, "Malformed", "make no nested tensor"),
         ({"sizes": row(), "strides": row()}, "Malformed", "make no nested tensor"),
+        ({"sizes": turned()}, "Malformed", "must be contiguous"),
+        ({"strides": turned()}, "Malformed", "must be contiguous"),
         (
             {"sizes": tensor(floats(2, 2, 2, 3), (2, 2))},
             *("Malformed", "the sizes .* must be a tensor of int64, not float32"),
@@ -136,15 +143,17 @@ def test_no_components() -> None:
         # As many dimensions as a single number can claim.
         (
             {
-                "sizes": tensor(longs(0), (2, 1 << 40), (0, 0)),
-                "strides": tensor(longs(0), (2, 1 << 40), (0, 0)),
+                "sizes": tensor(longs(), (0, 1 << 40), (1 << 40, 1)),
+                "strides": tensor(longs(), (0, 1 << 40), (1 << 40, 1)),
+                "offsets": row(),
             },
             *("LimitExceeded", "copies_ratio"),
         ),
         (
             {
-                "sizes": tensor(longs(1), (2, 40), (0, 0)),
-                "strides": tensor(longs(0), (2, 40), (0, 0)),
+                "sizes": table(40, 1, *[1] * 40),
+                "strides": table(40, 1, *[1] * 40),
+                "offsets": tensor(longs(0), (40,), (0,)),
             },
             *("LimitExceeded", "the same indices are looked at too often"),
         ),
@@ -286,3 +295,9 @@ def test_a_part_that_changes_later() -> None:
     offsets.state = wide
     with refused("Malformed", "make no jagged tensor"):
         rebuilt([made])
+
+
+def test_the_class_of_a_jagged_tensor_takes_two() -> None:
+    for args in ((), (7,)):
+        with refused("Malformed", "a jagged tensor is made of values and offsets"):
+            rebuilt(Call("torch.nested._internal.nested_tensor.NestedTensor", *args))

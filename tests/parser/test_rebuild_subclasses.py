@@ -282,7 +282,7 @@ def test_a_wrapper() -> None:
     assert read.storage is None
     assert read.requires_grad
     assert read.attributes["b"].numpy().tolist() == [1, 2]
-    with refused("Uninitialised", "my.Wrap holds no elements"):
+    with refused("Uninitialised", "my.Wrap' on 'cpu' holds no elements"):
         read.numpy()
 
 
@@ -305,7 +305,11 @@ def test_a_wrapper_of_any_layout_and_device() -> None:
         ({"offset": None}, "the storage offset must be an int"),
         ({"dtype": None}, "a dtype is expected"),
         ({"layout": "torch.strided"}, "a wrapper subclass needs a layout"),
-        ({"device": None}, "a device is expected"),
+        (
+            {"layout": Call("torch.serialization._get_layout", "torch.sparse_csr")},
+            "a wrapper subclass of layout torch.sparse_csr",
+        ),
+        ({"device": None}, "a device is a name and a number"),
         ({"requires_grad": None}, "requires_grad must be a bool"),
     ],
 )
@@ -335,3 +339,9 @@ def test_lazy_ones(name: str, usual: bool, attributes: dict[str, Any]) -> None:
     assert rebuilt(Call(full), weights_only=False).requires_grad is usual
     with refused("Malformed", "requires_grad must be a bool"):
         rebuilt(Call(full, 1), weights_only=False)
+
+
+def test_a_state_that_is_nothing_sets_no_attributes() -> None:
+    made = Call("torch._utils._rebuild_parameter_with_state", tensor(floats(1), (1,)))
+    made.args = (*made.args, True, None, False)
+    assert rebuilt(made).attributes == {}

@@ -173,7 +173,7 @@ def test_other_layouts_have_no_array(layout: str) -> None:
 
 def test_a_wrapper_has_no_array() -> None:
     read = Tensor("float32", (2,), (1,), type="my.Wrap", device="cuda:0")
-    with refused("Uninitialised", "a cuda:0 tensor of my.Wrap holds no elements"):
+    with refused("Uninitialised", "a 'my.Wrap' on 'cuda:0' holds no elements"):
         read.numpy()
 
 
@@ -296,7 +296,7 @@ def test_bytes_are_fetched_once_and_late() -> None:
 def test_a_storage_without_bytes() -> None:
     made = Storage("uint8", 4, "meta")
     assert made.has_data is False
-    with refused("Uninitialised", "the storage .no key. on meta has no bytes"):
+    with refused("Uninitialised", "the storage '' on 'meta' has no bytes"):
         bytes(made.data)
     empty = Storage("uint8", 0)
     assert empty.has_data

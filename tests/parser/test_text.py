@@ -11,7 +11,7 @@ import pytest
 
 from conformance.parser.errors import CheckpointError, LimitExceeded, Malformed
 from conformance.parser.limits import Limits
-from conformance.parser.text import encoding_name
+from conformance.parser.text import encoding_name, name
 from tests.builders import pickles as p
 from tests.builders.machine import unpickle
 
@@ -267,3 +267,9 @@ def test_a_line_without_its_end(opcode: str, size: int) -> None:
 def test_lines_of_any_length(size: int) -> None:
     """They are looked for in steps that grow."""
     assert unpickle(p.pickle(p.UNICODE("x" * size))) == "x" * size
+
+
+def test_names_are_utf8_without_surrogates() -> None:
+    assert name("größe".encode()) == "größe"
+    with pytest.raises(Malformed, match="a name is not UTF-8"):
+        name(b"\xed\xa0\x80")

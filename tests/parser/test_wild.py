@@ -64,14 +64,13 @@ def test_a_tensor_of_a_class_inside_a_class() -> None:
     "args",
     [
         ("text", "join"),
-        (Name("a.B"), 7),
         (Name("a.B"), "no name"),
         (Name("a.B"), "c", None),
         (Name("a.B"), "x" * Limits().name_length),
         (Name("torch.FloatStorage"), "x"),
         (Call("a.make"), "x"),
     ],
-    ids=["of text", "int", "no name", "default", "too long", "storage", "made"],
+    ids=["of text", "no name", "default", "too long", "storage", "made"],
 )
 def test_any_other_getattr_is_an_object(args: tuple[Any, ...]) -> None:
     found = unpickle(checkpoints.dump(Call("builtins.getattr", *args)))

@@ -209,9 +209,10 @@ def _tensor(tensor: Any, builder: Builder) -> AnyNode:
     elif tensor.is_nested:
         parts = {
             "values": tensor.detach().values(),
-            "sizes": tensor._nested_tensor_size(),
-            "strides": tensor._nested_tensor_strides(),
-            "storage_offsets": tensor._nested_tensor_storage_offsets(),
+            # Detached: what else Python hung on them is not kept by every release.
+            "sizes": tensor._nested_tensor_size().detach(),
+            "strides": tensor._nested_tensor_strides().detach(),
+            "storage_offsets": tensor._nested_tensor_storage_offsets().detach(),
         }
         shape = (tensor.size(0), *(-1,) * (tensor.dim() - 1))
         facts.update(layout="nested", shape=shape)
@@ -258,8 +259,8 @@ def _quantizer(tensor: Any) -> dict[str, Any]:
         }
     return {
         **parts,
-        "scales": tensor.q_per_channel_scales(),
-        "zero_points": tensor.q_per_channel_zero_points(),
+        "scales": tensor.q_per_channel_scales().detach(),
+        "zero_points": tensor.q_per_channel_zero_points().detach(),
         "axis": tensor.q_per_channel_axis(),
     }
 
@@ -286,8 +287,8 @@ def _attributes(
         for name in ("_size", "_strides"):
             attributes.pop(name, None)
     hooks = tensor._backward_hooks
-    if hooks:
-        attributes["_backward_hooks"] = hooks
+    if hooks is not None and not (isinstance(hooks, dict) and not hooks):
+        attributes = {"_backward_hooks": hooks, **attributes}
     state = builder.ref(attributes.pop(STATE)) if STATE in attributes else None
     return builder.pairs(attributes.items()), state
 

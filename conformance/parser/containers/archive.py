@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..context import Context, record_key, storage_id
-from ..errors import Malformed, NotACheckpoint, Unsupported
+from ..errors import CheckpointError, Malformed, NotACheckpoint, Unsupported
 from ..tensor import UNKNOWN_SWAP, Source, Storage
 from ..unpickler import Unpickler
 from ..values import Object
@@ -70,13 +70,19 @@ def _unpickle(
 ) -> Any:
     data = bytes(archive.read(name))
     context.grant(len(data))
+    base = archive.offset(name)
     machine: Unpickler = context.unpickler(
-        data,
-        _persistent_load(archive, context, folder, big),
-        base=archive.offset(name),
+        data, _persistent_load(archive, context, folder, big), base=base
     )
-    tree = machine.load()
-    machine.run_deferred()
+    try:
+        tree = machine.load()
+        machine.run_deferred()
+    except CheckpointError as error:
+        if error.offset is not None and archive.is_packed(name):
+            # No byte of the file is the one of the pickle.
+            error.message += f" (at {error.offset - base} of the packed pickle)"
+            error.offset = base
+        raise
     return tree
 
 

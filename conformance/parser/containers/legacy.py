@@ -15,9 +15,10 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from ..context import Context, ascii_text, record_key, storage_id
+from ..context import Context, is_id_of, record_key, storage_id
 from ..dtypes import DTYPES, DTypeInfo
 from ..errors import (
+    CheckpointError,
     Malformed,
     NotACheckpoint,
     Truncated,
@@ -25,6 +26,7 @@ from ..errors import (
     Unsupported,
     quote,
 )
+from ..rebuild.checks import is_nothing
 from ..tensor import Storage
 from ..values import Inert
 
@@ -81,8 +83,13 @@ class _Stream:
         keys, position = context.unpickle(self.view, position=machine.position)
         if type(keys) is not list:
             raise Malformed("the keys of a legacy stream must be a list")
-        for key in keys:
-            position = self.fill(key, position)
+        try:
+            for key in keys:
+                position = self.fill(key, position)
+        except CheckpointError as error:
+            if error.offset is None:
+                error.offset = machine.position
+            raise
         for storage in self.missing.values():
             raise Uninitialised(
                 f"the storage {quote(storage.key)} is used, its bytes are not there",
@@ -92,10 +99,11 @@ class _Stream:
 
     def persistent_load(self, pid: Any) -> Any:
         if (
-            type(pid) is tuple
+            is_id_of(pid, "module")
             and len(pid) > 1
-            and ascii_text(pid[0]) == "module"
             and isinstance(pid[1], Inert)
+            # What torch does not look at may be of any number.
+            and (len(pid) == 4 or any(map(is_nothing, pid[2:])))
         ):
             # A module's class, with its source code beside it.
             self.context.trace.persistent_ids["module"] += 1

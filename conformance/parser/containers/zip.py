@@ -176,6 +176,10 @@ class ZipArchive:
         self._check(name, offset, packed, size)
         return partial(self._inflated, name, offset, packed, size)
 
+    def is_packed(self, name: str) -> bool:
+        """Whether the bytes of a record are not those that stand in the file."""
+        return self._open(name)[0] != _STORED
+
     def offset(self, name: str) -> int:
         """Where the bytes of a record begin, packed or not."""
         place = self._place(name)
@@ -316,10 +320,8 @@ class ZipArchive:
         """Bytes of the archive, or of what stands before it (see the top)."""
         begin = self._start + signed(offset)
         if begin < 0 or begin + length > len(self._view):
-            raise Malformed(
-                f"{quote(what)} is not in the file ({length} bytes)",
-                offset=signed(offset),
-            )
+            # What is not there has no offset, either.
+            raise Malformed(f"{quote(what)} is not in the file ({length} bytes)")
         return self._view[begin : begin + length]
 
     def _key(self, name: str) -> bytes:
@@ -386,11 +388,11 @@ class ZipArchive:
                     offset=place - self._start,
                 )
             return _STORED, 0, 0, 0
-        offset = self._data(header, name)
-        if (offset + packed) % MOD > self._size:
+        offset = signed(self._data(header, name))
+        if (offset + packed) % MOD > self._size or self._start + offset < 0:
             raise Malformed(
                 f"the record {quote(name)} is not in the file ({packed} bytes)",
-                offset=offset,
+                offset=place - self._start,
             )
         return method, offset, packed, size
 
@@ -402,7 +404,6 @@ class ZipArchive:
         Like miniz, it looks at no more of the stream than that takes.
         """
         inflator = zlib.decompressobj(-zlib.MAX_WBITS)
-        offset = signed(offset)
         missing = size
         while True:
             chunk = bytes(self._bytes(offset, min(packed, _CHUNK), name))

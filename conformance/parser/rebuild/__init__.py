@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import Malformed
+from ..errors import Malformed, quote
 from ..registry import Call
 from ..values import TypedGlobal
 from . import devices, nested, quantized, small, sparse, strided, subclasses
@@ -47,5 +47,5 @@ def typed_call(machine: Unpickler, callee: TypedGlobal, args: tuple[Any, ...]) -
     if callee.role == "untyped":
         return new_storage()
     raise Malformed(
-        f"{callee.name} is called, which only names a dtype", phase="rebuild"
+        f"{quote(callee.name)} is called, which only names a dtype", phase="rebuild"
     )

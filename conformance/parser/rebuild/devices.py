@@ -10,7 +10,7 @@ from ..dtypes import DTYPES
 from ..errors import Malformed, Unsupported
 from ..registry import Table
 from ..tensor import Storage, Tensor, extent
-from ..values import Device, Layout
+from ..values import Layout
 from .checks import (
     PARAMETER,
     TENSOR,
@@ -23,6 +23,8 @@ from .checks import (
     check_count,
     wrong,
 )
+from .small import device_of
+from .sparse import COMPRESSED
 from .views import copy_of, from_array
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ def _rebuild_wrapper_subclass(
         raise Malformed("a size and a stride of different lengths", phase="rebuild")
     if type(layout) is not Layout:
         raise wrong("a wrapper subclass needs a layout", layout)
+    if layout.name in COMPRESSED:
+        # What torch wraps has no indices.
+        raise Malformed(f"a wrapper subclass of layout {layout}", phase="rebuild")
     name = as_class(cls)
     if name in (TENSOR, PARAMETER):
         raise Malformed(f"{name} wraps no other tensors", phase="rebuild")
@@ -88,9 +93,7 @@ def _rebuild_wrapper_subclass(
 
 
 def _device_tag(device: Any) -> str:
-    if type(device) is not Device and type(device) is not str:
-        raise wrong("a device is expected", device)
-    return str(device)
+    return str(device_of(device))
 
 
 @CALLS.named("torch._utils._rebuild_device_tensor_from_cpu_tensor")

@@ -95,6 +95,11 @@ def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
 NESTED_TENSOR: Final = "torch.nested._internal.nested_tensor.NestedTensor"
 
 
+@CALLS.named(NESTED_TENSOR)
+def _nested_tensor(machine: Unpickler, *args: Any) -> Tensor:
+    return jagged_of_2_4(machine, args, None)
+
+
 def jagged_of_2_4(machine: Unpickler, args: Any, state: Any) -> Tensor:
     """`NestedTensor(values, offsets)`; all else comes with its attributes."""
     if not isinstance(args, (tuple, list)) or len(args) != 2:

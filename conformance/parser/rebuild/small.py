@@ -25,6 +25,11 @@ def _size(machine: Unpickler, value: Any = ()) -> Size:
 
 @CALLS.named("torch.device")
 def _device(machine: Unpickler, kind: Any, index: Any = None) -> Device:
+    return device_of(kind, index)
+
+
+def device_of(kind: Any, index: Any = None) -> Device:
+    """`torch.device(kind, index)`."""
     if type(kind) is Device and index is None:
         return kind
     if type(kind) is bytes:  # of Python 2
@@ -36,7 +41,8 @@ def _device(machine: Unpickler, kind: Any, index: Any = None) -> Device:
         if index is not None or not (number.isascii() and number.isdigit()):
             raise Malformed(f"no device is called {quote(kind)}", phase="rebuild")
         index = int(number[:10])
-    if not name.isidentifier() or not -1 <= (index or 0) < 1 << 15:
+    plain = name.replace("_", "a")
+    if not (plain.isascii() and plain.isalpha()) or not -1 <= (index or 0) < 1 << 15:
         raise Malformed(f"no device is called {quote(kind)}", phase="rebuild")
     return Device(name, None if index == -1 else index)
 
@@ -77,9 +83,7 @@ def _typed_storage(machine: Unpickler, *args: Any) -> Storage:
     "torch.jit._pickle.build_tensorlist",
 )
 def _typed_list(machine: Unpickler, value: Any) -> Any:
-    """A list of which C++ knows the element type."""
-    if type(value) is not list:
-        raise wrong("a typed list is made of a list", value)
+    """A list of which C++ knows the element type; Python takes it as it is."""
     return value
 
 

@@ -127,7 +127,7 @@ def copy_of(tensor: Tensor) -> Tensor:
 
 def with_hooks(tensor: Tensor, hooks: Any) -> Tensor:
     """Hooks are not saved since 0.4; what an old file has is kept as it stands."""
-    if not is_nothing(hooks):
+    if hooks is not None and not (isinstance(hooks, dict) and not hooks):
         tensor._attributes = {**tensor.attributes, "_backward_hooks": hooks}
     return tensor
 
@@ -167,7 +167,8 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
             )
         tensor._attributes = {**tensor.attributes, **attributes}
     elif plain:
-        raise wrong("a tensor's attributes must be a dict", state)
+        if not is_nothing(state):
+            raise wrong("a tensor's attributes must be a dict", state)
     else:
         tensor._state = state
     return tensor

@@ -13,10 +13,14 @@ from ...handmade import (
     deflate,
     dump,
     floats,
+    layout,
     legacy,
+    name,
     storage,
     tensor,
+    value,
 )
+from ..files.tarring import Shown, members, number, tar
 from .registry import case
 
 DATA = floats(1.0, 2.0, 3.0, 4.0)
@@ -126,6 +130,33 @@ def legacy_storage_grows() -> bytes:
     """A legacy stream with a tensor of 4 elements in a storage of 2."""
     root = tensor(storage("FloatStorage", 2, "0", "cpu", None), (4,))
     return legacy(root, {"0": (4, DATA)})
+
+
+@case("container:legacy")
+def legacy_storage_of_a_size() -> bytes:
+    """A legacy stream in which the size of a storage is a `torch.Size`."""
+    size = call("torch.Size", (2, 2))
+    kind = name("torch.FloatStorage")
+    one = Piece(value(("storage", kind, "0", "cpu", size, None)) + pickle.BINPERSID)
+    return legacy(tensor(one, (2,)), {"0": (2, floats(1.0, 2.0))})
+
+
+@case("container:legacy", undisclosed=True)
+def legacy_indices_converted() -> bytes:
+    """A sparse tensor whose indices are floats, in a legacy stream."""
+    indices = tensor(storage("FloatStorage", 2, "0", "cpu", None), (2, 1))
+    values = tensor(storage("FloatStorage", 1, "1", "cpu", None), (1,))
+    parts = (indices, values, call("torch.Size", (4, 3)))
+    root = call(
+        "torch._utils._rebuild_sparse_tensor", layout("sparse_coo"), value(parts)
+    )
+    return legacy(root, {"0": (2, floats(1.0, 2.0)), "1": (1, floats(5.0))})
+
+
+@case("container:tar", undisclosed=True)
+def tar_storage_grows() -> bytes:
+    """A tar with a tensor of 6 elements in a storage of 4."""
+    return tar(members(number(2), {1: ("FloatStorage", 4, DATA)}, {2: Shown(1, (6,))}))
 
 
 @case("container:zip")

@@ -101,6 +101,25 @@ def ordered_dict_built_with_pair() -> bytes:
     return archive(build(call("collections.OrderedDict"), (None, {"a": 1})))
 
 
+@case("build:collections.OrderedDict")
+def ordered_dict_built_with_pairs() -> bytes:
+    """BUILD of an OrderedDict with a list of pairs, of which there are none."""
+    return archive(build(call("collections.OrderedDict"), []))
+
+
+@case("opcode:NEWOBJ")
+def newobj_of_function() -> bytes:
+    """NEWOBJ of a function: `_codecs.encode`."""
+    return archive(new("_codecs.encode", "abc", "latin1"))
+
+
+@case("opcode:NEWOBJ")
+def newobj_of_what_a_call_made() -> bytes:
+    """NEWOBJ of what a call made, which may be a class."""
+    made = call("builtins.getattr", name("uuid.UUID"), "int", None)
+    return archive(Piece(made + pickle.EMPTY_TUPLE + pickle.NEWOBJ))
+
+
 @case("opcode:BUILD")
 def built_twice() -> bytes:
     """An object that BUILD gives a state twice."""
@@ -171,6 +190,12 @@ def nothing_appended() -> bytes:
 def list_built_with_none() -> bytes:
     """BUILD of a list with the state None."""
     return archive(pickle.EMPTY_LIST + pickle.NONE + pickle.BUILD + pickle.STOP)
+
+
+@case("opcode:BUILD")
+def set_built_with_none() -> bytes:
+    """BUILD of a set, which weights_only=True allows, with the state None."""
+    return archive(build(call("builtins.set", [1]), None))
 
 
 @case("opcode:REDUCE")

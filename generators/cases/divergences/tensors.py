@@ -33,6 +33,13 @@ def stride_negative_of_one() -> bytes:
     return archive(root, {"0": floats(1.0, 2.0, 3.0)})
 
 
+@case("torch._utils._rebuild_tensor_v2")
+def size_negative_beside_none() -> bytes:
+    """A tensor of size (0, -1): of no elements, whatever its other size."""
+    root = tensor(storage("FloatStorage", 3), (0, -1), (1, 1))
+    return archive(root, {"0": floats(1.0, 2.0, 3.0)})
+
+
 @case("torch._utils._rebuild_meta_tensor_no_storage")
 def stride_negative_on_meta() -> bytes:
     """A meta tensor of size (2,) and stride (-1,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...handmade import archive, build, call, floats, name, storage, tensor
+from ...handmade import Piece, archive, build, call, floats, name, storage, tensor
 from .registry import case
 
 
@@ -34,6 +34,37 @@ def codec_rot13() -> bytes:
 def codec_utf16() -> bytes:
     """`_codecs.encode('abc', 'utf-16-le')`."""
     return archive(call("_codecs.encode", "abc", "utf-16-le"))
+
+
+@case("_codecs.encode")
+def codec_with_errors() -> bytes:
+    """`_codecs.encode('abc', 'latin1', 'strict')`: with a rule for errors."""
+    return archive(call("_codecs.encode", "abc", "latin1", "strict"))
+
+
+@case("collections.OrderedDict")
+def ordered_dict_of_class() -> bytes:
+    """`OrderedDict(torch.Tensor)`, where pickle writes pairs: it fails."""
+    return archive(call("collections.OrderedDict", name("torch.Tensor")))
+
+
+@case("collections.OrderedDict")
+def ordered_dict_of_texts() -> bytes:
+    """`OrderedDict(['ab'])`, where pickle writes a pair: `a` is the key."""
+    return archive(call("collections.OrderedDict", ["ab"]))
+
+
+@case("collections.deque")
+def deque_of_false() -> bytes:
+    """`deque((), False)`: a length of False, which is 0."""
+    return archive(call("collections.deque", (), False))
+
+
+@case("pathlib.PurePosixPath")
+def path_of_path() -> bytes:
+    """A path of which one part is a path."""
+    kind = "pathlib.PurePosixPath"
+    return archive(call(kind, call(kind, "a"), "b"))
 
 
 @case("pathlib.WindowsPath")
@@ -86,3 +117,34 @@ def numpy_string_array() -> bytes:
     reconstruct = "numpy._core.multiarray._reconstruct"
     empty = call(reconstruct, name("numpy.ndarray"), (0,), "b")
     return archive(build(empty, (1, (1,), kind, False, ["a"])))
+
+
+def scalar(code: str, *state: object) -> bytes:
+    """A numpy scalar of two bytes, and its dtype's state."""
+    kind = build(call("numpy.dtype", code, False, True), state)
+    return archive(call("numpy._core.multiarray.scalar", kind, Piece(b"C\x02ab")))
+
+
+@case("numpy.dtype")
+def numpy_dtype_of_five() -> bytes:
+    """A numpy dtype with a state of five items, as numpy wrote before 1.0."""
+    return scalar("i2", "<", None, None, -1, -1)
+
+
+@case("numpy.dtype")
+def numpy_dtype_of_objects() -> bytes:
+    """A numpy dtype of float64 whose flags say that it holds objects."""
+    kind = call("numpy.dtype", "f8", False, True)
+    return archive(build(kind, (3, "<", None, None, None, -1, -1, 63)))
+
+
+@case("numpy.dtype")
+def numpy_string_dtype_grows() -> bytes:
+    """A numpy dtype of strings of one byte, of two according to its state."""
+    return scalar("S1", 3, "|", None, None, None, 2, 1, 0)
+
+
+@case("numpy._core.multiarray.scalar")
+def numpy_scalar_of_more() -> bytes:
+    """A numpy scalar of one byte that is given two."""
+    return scalar("i1", 3, "|", None, None, None, -1, -1, 0)

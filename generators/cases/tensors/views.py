@@ -369,6 +369,13 @@ def view_of_another_dtype() -> object:
     return torch.arange(4.0).view(torch.int32)[1:]
 
 
+@written(V2, label="built")
+def stride_left_out() -> bytes:
+    """A tensor of size (3, 2) whose stride is empty: row-major order."""
+    root = tensor(storage("FloatStorage", 6), (3, 2), ())
+    return archive({"weight": root}, {"0": floats(*range(6))})
+
+
 # A key that two storage classes name is made by hand: torch refuses to save it.
 
 
