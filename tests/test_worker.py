@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,10 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from conformance.description import Builder, Description, from_json
 from conformance.loaders import values
+from conformance.loaders.outcome import Outcome, digest
 from conformance.loaders.served import READ, Served
 from conformance.loaders.worker import (
     Answer,
@@ -28,7 +32,7 @@ from conformance.loaders.worker import (
 
 #: A module for the child. What it is asked to do is the test's affair.
 CHILD = """
-import ctypes, os, signal, sys, time
+import ctypes, os, resource, signal, subprocess, sys, time
 
 print("printed while importing")
 count = 0
@@ -81,6 +85,12 @@ def answer(request):
             time.sleep(60)
         case "environment":
             return os.environ[request["name"]].encode()
+        case "imported":
+            return str(request["name"] in sys.modules).encode()
+        case "limit":
+            return str(resource.getrlimit(resource.RLIMIT_AS)).encode()
+        case "start":
+            return str(subprocess.Popen(["sleep", "60"]).pid).encode()
 """
 
 
@@ -90,6 +100,10 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "strange_child.py").write_text(CHILD)
     (folder / "needy_child.py").write_text("import no_such_module_here\n")
     (folder / "dying_child.py").write_text("import os; os._exit(7)\n")
+    (folder / "slow_child.py").write_text(
+        "import os, time\ntime.sleep(1)\nprint('once', flush=True)\n"
+        "def answer(request):\n    os.kill(os.getpid(), 9)\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         yield "strange_child"
@@ -201,6 +215,84 @@ def test_what_cannot_run(module: str) -> None:
         assert worker.ask({"do": "echo"}) == Crash(0, 7, "")
 
 
+def test_a_death_costs_no_import(module: str) -> None:
+    with Worker("slow_child") as worker:
+        assert isinstance(worker.ask({}), Crash)
+        begin = time.perf_counter()
+        for _ in range(10):
+            # Each a child of its own; what the import printed is not its words.
+            assert worker.ask({}) == Crash(signal.SIGKILL, 0, "")
+        assert time.perf_counter() - begin < 10
+
+
+def test_what_is_imported_beside(module: str) -> None:
+    for preload, expected in ((["wave"], b"True"), ([], b"False")):
+        with Worker(module, preload=preload) as worker:
+            assert ask(worker, "imported", name="wave") == Answer(expected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's")
+def test_a_limit_of_ours_is_no_limit_of_the_child(module: str) -> None:
+    program = (
+        "import resource; from conformance.loaders.worker import Worker\n"
+        "hard = resource.getrlimit(resource.RLIMIT_AS)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 31, hard))\n"
+        f"with Worker({module!r}) as worker:\n"
+        "    print(worker.ask({'do': 'limit'}).payload.decode(), (hard, hard))"
+    )
+    words = printed(program)
+    assert words[: len(words) // 2] == words[len(words) // 2 :]
+
+
+def test_nobody_outlives_who_asked(module: str) -> None:
+    """Not even after an end without any cleaning up."""
+    program = (
+        "import os; from conformance.loaders.worker import Worker\n"
+        f"worker = Worker({module!r})\n"
+        "child = worker.ask({'do': 'pid'}).payload.decode()\n"
+        "server = worker._server._process.pid\n"
+        "print(child, server, flush=True); os._exit(0)"
+    )
+    pids = [int(word) for word in printed(program)]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_a_child_starts_ends_with_it(module: str) -> None:
+    with Worker(module) as worker:
+        pid = int(ask(worker, "start").payload)
+        assert alive(pid)
+    deadline = time.monotonic() + 20
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def printed(program: str) -> list[str]:
+    """The words that another process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    return done.stdout.split()
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; what is dead may wait for its burial."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 def test_several_threads(worker: Worker) -> None:
     wrong = []
 
@@ -256,10 +348,18 @@ def test_a_served_loader(
     assert len(loader({"do": "read", **here, "stop": storage.nbytes})) == READ
     whole = {**here, "start": 0, "stop": storage.nbytes}
     assert loader({"do": "digest", **whole}).decode() == storage.sha256
+    found = msgspec.json.decode(loader({"do": "outcome", "path": str(path)}))
+    assert Outcome(*found) == Outcome(digest(description))
+    # That kept nothing.
+    with pytest.raises(LookupError):
+        loader({"do": "read", **here, "stop": 6})
+    loader({"do": "load", "ticket": 5, "path": str(path)})
     with pytest.raises(LookupError):
         loader({"do": "read", **here, "ticket": 4, "stop": 6})
     with pytest.raises(ValueError, match="no such request"):
         loader({"do": "sing"})
+    error = msgspec.json.decode(loader({"do": "outcome", "path": "/missing"}))
+    assert error[1] == "FileNotFoundError"
     with pytest.raises(OSError, match="missing"):
         loader({"do": "load", "ticket": 6, "path": str(tmp_path / "missing")})
     with pytest.raises(LookupError):

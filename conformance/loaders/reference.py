@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from conformance.compare import compare
 from conformance.description import from_json
 
+from .outcome import Outcome
 from .worker import Answer, Failure, Nondeterministic, Result, Worker
 
 ORACLE: Final = "conformance.loaders.oracle"
@@ -43,7 +47,8 @@ class Reference:
 
     `timeout` in seconds for one load, `memory` in bytes beyond what torch
     itself takes. With `trust`, `weights_only=False` runs what the file asks
-    for; without, it keeps it inert (see `oracle`).
+    for; without, it keeps it inert (see `oracle`). `recycle` and `preload` are
+    as in `Worker`.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Reference:
         memory: int | None = None,
         trust: bool = False,
         recycle: int = 1_000,
+        preload: Sequence[str] = (),
     ) -> None:
         self.trust = trust
         self._workers = [
@@ -62,9 +68,14 @@ class Reference:
                 memory=memory,
                 recycle=recycle,
                 environment=_filled_with(byte),
+                preload=preload,
             )
             for byte in (0x55, 0xAA)
         ]
+        # Filling memory takes time, above all memory that is not even used.
+        self._quick = Worker(
+            ORACLE, timeout=timeout, memory=memory, recycle=recycle, preload=preload
+        )
 
     def __enter__(self) -> Reference:  # noqa: PYI034 (Self is 3.11)
         return self
@@ -73,7 +84,7 @@ class Reference:
         self.close()
 
     def close(self) -> None:
-        for worker in self._workers:
+        for worker in (*self._workers, self._quick):
             worker.close()
 
     def about(self) -> dict[str, str] | Failure:
@@ -99,14 +110,7 @@ class Reference:
         asked, and an answer on which they differ is `Nondeterministic`: torch
         has handed out memory that nothing in the file filled.
         """
-        request = {
-            "do": "load",
-            "path": os.path.abspath(path),
-            "weights_only": mode.weights_only,
-            "mmap": mode.mmap,
-            "trust": self.trust and not mode.weights_only,
-            "encoding": encoding,
-        }
+        request = self._request("load", path, mode, encoding)
         first = self._ask(self._workers[0], request)
         if not twice or not isinstance(first, Answer):
             return first
@@ -118,6 +122,32 @@ class Reference:
             return Nondeterministic(str(comparison.differences[0]))
         return first
 
+    def outcome(
+        self,
+        path: str | os.PathLike[str],
+        mode: Mode = MODES[0],
+        *,
+        encoding: str = "utf-8",
+    ) -> Outcome | Failure:
+        """What comes of loading a file, and nothing of what is in it; quick."""
+        request = self._request("outcome", path, mode, encoding)
+        result = self._quick.ask(request)
+        if isinstance(result, Answer):
+            return _OUTCOMES.decode(result.payload)
+        return result
+
+    def _request(
+        self, do: str, path: str | os.PathLike[str], mode: Mode, encoding: str
+    ) -> dict[str, Any]:
+        return {
+            "do": do,
+            "path": os.path.abspath(path),
+            "weights_only": mode.weights_only,
+            "mmap": mode.mmap,
+            "trust": self.trust and not mode.weights_only,
+            "encoding": encoding,
+        }
+
     def _ask(self, worker: Worker, request: dict[str, Any]) -> Result:
         ticket = next(_TICKETS)
         result = worker.ask({**request, "ticket": ticket})
@@ -127,6 +157,8 @@ class Reference:
             from_json(result.payload, lambda number: _Remote(worker, ticket, number))
         )
 
+
+_OUTCOMES: Final = msgspec.json.Decoder(Outcome)
 
 #: Numbers the loads, so that nobody reads the bytes of another one.
 _TICKETS: Final = itertools.count()

@@ -1,8 +1,9 @@
 """A loader's side of the conversation with whoever runs it in a `worker`.
 
 Requests: `about` (answered with JSON: name and version), `load` (with a JSON
-description), and about the last load, by its `ticket`: `read` and `digest` of
-a range of a storage's bytes.
+description), `outcome` (with no more than an `Outcome`, and nothing is kept), and
+about the last load, by its `ticket`: `read` and `digest` of a range of a
+storage's bytes.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from conformance.description import Bytes, Description, to_json
+
+from .outcome import outcome
 
 #: No more bytes than this are handed out at a time.
 READ: Final = 1 << 16
 
 
 class Served:
-    """Answers for a loader: `load(path, ...)` gives a description."""
+    """Answers for a loader: `load(path, ...)` gives a description.
+
+    `name` is that of its package, too.
+    """
 
     def __init__(
         self, name: str, version: str, load: Callable[..., Description]
@@ -41,6 +49,10 @@ class Served:
                 description = self._load(**request)
                 self._held = ticket, description
                 return to_json(description)
+            case "outcome":
+                self._held = None
+                found = outcome(lambda: self._load(**request), self._about["name"])
+                return msgspec.json.encode(found)
             case "read":
                 start, stop = request["start"], request["stop"]
                 return self._bytes(request).read(start, min(stop, start + READ))
