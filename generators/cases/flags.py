@@ -44,4 +44,17 @@ FLAGS: Final[dict[str, str]] = {
     "forbidden-global": "A global that must not be imported, looked up or called.",
     "ambiguous-zip": "Two zip readers may see two different archives.",
     "bomb": "Small, and costs memory, time or depth out of proportion.",
+    "deep": "Values lie in each other deeper than a recursive reader can go.",
+    "doubling": "A few values that share their parts: exponential for whoever visits a "
+    "part as often as it is met.",
+    "colliding": "Keys that were chosen to have one hash.",
+    "costly-text": "Text that costs more than its length to convert, decode or show.",
+    "unfilled": "Nothing in the file fills a storage or a tensor.",
+    "sparse-indices": "Indices of a sparse or nested tensor point outside, repeat or "
+    "are in no order.",
+    "tar-header": "A header of a tar lies, or leads outside.",
+    "wrong-target": "A bit, an item or a state is given to what cannot have it.",
+    "cve": "Published as a vulnerability of a reader or a scanner; the links lead to "
+    "the entry.",
+    "scanner": "A scanner for malware is known to miss what such a file does.",
 }

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ... import handmade
-from ...containers import FULL, Record, deflate, pack
-from ...handmade import call, floats, storage, tensor
+from ...containers import FULL, FULL16, UTF8, Record, deflate, pack
+from ...handmade import floats, storage, tensor
 from ..files import ziptools
-from ..readers.threads import vulnerabilities
 from ..registry import LEDGER, written
 
 ZIP: Final = "container:zip"
@@ -71,6 +70,14 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
     "of_64_bits_locally": {
         "local": {"size": FULL, "packed": FULL, "extra": ziptools.zip64(4, 4)}
     },
+    "of_64_bits_that_nobody_asked_for": {"fields": {"extra": ziptools.zip64(4, 4)}},
+    "of_64_bits_twice": {
+        "fields": {
+            "size": FULL,
+            "packed": FULL,
+            "extra": ziptools.zip64(8, 8) + ziptools.zip64(4, 4),
+        }
+    },
 }
 
 
@@ -90,9 +97,17 @@ def a2_size_behind() -> bytes:
     return file[:at] + struct.pack("<II", 4, 4) + file[at + 8 :]
 
 
-def unicode_path(name: bytes, other: bytes) -> bytes:
+@written(ZIP, label="built", flags=FLAGS)
+def a2_size_behind_of_64_bits() -> bytes:
+    """A data descriptor of 64 bits, where nothing in the local header says so."""
+    record = Record(DATA, follows="signed", zip64=True, local={"extra": b""})
+    return pack(usual(storage=record))
+
+
+def unicode_path(name: bytes, other: bytes, version: int = 1) -> bytes:
     """The extra field in which Info-ZIP keeps a name in UTF-8."""
-    return ziptools.extra_field(0x7075, struct.pack("<BI", 1, zlib.crc32(name)) + other)
+    head = struct.pack("<BI", version, zlib.crc32(name))
+    return ziptools.extra_field(0x7075, head + other)
 
 
 @written(ZIP, label="built", flags=FLAGS)
@@ -113,6 +128,35 @@ def a3_unicode_path() -> bytes:
     return pack({**usual(pickle=record), "x": other})
 
 
+NAME: Final = b"archive/data.pkl"
+AWAY: Final = unicode_path(NAME, b"archive/other.pkl")
+BACK: Final = unicode_path(NAME, NAME)
+
+UNICODE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "locally": ("in its local header alone", {"local": {"extra": AWAY}}),
+    "centrally": ("in the directory alone", {"fields": {"extra": AWAY}}),
+    "twice": ("and then the old one again", {"fields": {"extra": AWAY + BACK}}),
+    "of_version_2": (
+        "in a field of version 2",
+        {"fields": {"extra": unicode_path(NAME, b"archive/other.pkl", 2)}},
+    ),
+    "of_another_name": (
+        "in a field that was made for another name",
+        {"fields": {"extra": unicode_path(b"x", b"archive/other.pkl")}},
+    ),
+    "and_utf8": (
+        "and the flag that the old one is UTF-8",
+        {"flags": UTF8, "fields": {"extra": AWAY}},
+    ),
+}
+
+
+@written(ZIP, label="built", flags=FLAGS, each=UNICODE)
+def a3_unicode(where: str, more: dict[str, Any]) -> bytes:
+    """A pickle that an extra field gives another name, {where}."""
+    return pack(usual(pickle=Record(pickled(1), **more)))
+
+
 @written(
     ZIP, label="built", flags=FLAGS,
     each={
@@ -131,6 +175,31 @@ def a4_kind(fields: Mapping[str, int]) -> bytes:
 def a4_kind_dos_folder() -> bytes:
     """A storage with the attribute of a DOS folder, which has no bytes."""
     return pack(usual(storage=Record(DATA, folder=True)))
+
+
+def keyed(key: str, data: bytes = DATA) -> bytes:
+    """A checkpoint whose only storage has this key."""
+    weight = tensor(storage("FloatStorage", len(data) // 4, key), (len(data) // 4,))
+    return handmade.archive({"weight": weight}, {key: data})
+
+
+@written(ZIP, label="built", flags=FLAGS)
+def a4_kind_backslash() -> bytes:
+    """A storage whose name ends in a backslash, as a folder's does on Windows."""
+    return keyed("0\\")
+
+
+@written(ZIP, label="built", flags=(*FLAGS, "empty"))
+def a4_kind_slash_empty() -> bytes:
+    """A storage without bytes whose name ends in a slash, as a folder's does."""
+    return keyed("0/", b"")
+
+
+@written(ZIP, label="built", verdict="either", reason=LEDGER, flags=FLAGS,
+         undisclosed=True)  # fmt: skip
+def a4_kind_slash() -> bytes:
+    """A storage whose name ends in a slash, as a folder's does."""
+    return keyed("0/")
 
 
 @written(
@@ -192,12 +261,23 @@ def b2_special(name: bytes) -> bytes:
     return pack({**usual(), "x": named(name)})
 
 
+@written(
+    ZIP, label="built", flags=FLAGS,
+    each={"nul": (b"archive/data.pkl\0.txt",), "space": (b"archive/data.pkl ",)},
+)  # fmt: skip
+def b2_special_pickle(name: bytes) -> bytes:
+    """Two pickles; the name of one, {name!r}, is the other's to some readers."""
+    return pack({**usual(1), "x": named(name, pickled(2))})
+
+
 SPELLED: Final[dict[str, bytes]] = {
     "dot": b"archive/./data/0",
     "dots": b"archive/data/../data/0",
     "two_slashes": b"archive//data/0",
     "backslash": b"archive/data\\0",
     "out_and_in": b"archive/../archive/data/0",
+    "dot_behind": b"archive/data/0/.",
+    "three_dots": b"archive/.../data/0",
 }
 
 
@@ -210,6 +290,26 @@ SPELLED: Final[dict[str, bytes]] = {
 def b3_spelled(name: bytes) -> bytes:
     """Two storages; the path of one, {name!r}, leads to the other."""
     return pack({**usual(), "x": named(name)})
+
+
+@written(ZIP, label="built", flags=FLAGS)
+def b3_spelled_first() -> bytes:
+    """Two pickles; the path of the first, by a dot, leads to the second."""
+    first = named(b"archive/./data.pkl", pickled(2))
+    return pack([("x", first), *usual(1).items()])
+
+
+@written(
+    ZIP, label="built", flags=FLAGS,
+    each={
+        "composed": ("\u00e9", "e\u0301", "are one where Unicode is normalized"),
+        "not_ascii": ("\u00e4", "\u00c4", "differ in the case of no ASCII letter"),
+    },
+)  # fmt: skip
+def b4_key(first: str, second: str, what: str) -> bytes:
+    """Two storages whose keys {what}."""
+    tree = [tensor(storage("FloatStorage", 2, key), (2,)) for key in (first, second)]
+    return handmade.archive(tree, {first: DATA, second: OTHER})
 
 
 @written(
@@ -245,6 +345,33 @@ def c1_ends_for_a_stream() -> bytes:
     return ziptools.behind(b"".join(first), pack(usual(1)))
 
 
+@written(ZIP, label="built", flags=FLAGS)
+def c1_in_comment_of_entry() -> bytes:
+    """A pickle, with its header, in the comment of an entry of the directory."""
+    hidden = ziptools.parts(pack({"data.pkl": pickled(2)})).records
+    return pack(usual(storage=Record(DATA, fields={"comment": hidden})))
+
+
+@written(ZIP, label="built", flags=FLAGS)
+def c1_overlapping() -> bytes:
+    """A record that lies in the bytes of another one; the directory lists both."""
+    inside = ziptools.parts(pack({"data.pkl": pickled(1)})).records
+    others = usual()
+    del others["data.pkl"]
+    place = ziptools.SIZES["local"] + len(b"archive/x")
+    listed = Record(pickled(1), like="x", fields={"place": place})
+    return pack({"x": inside, "data.pkl": listed, **others})
+
+
+@written(ZIP, label="built", flags=FLAGS)
+def c1_descriptor_in_record() -> bytes:
+    """A stored record that has a data descriptor, and the like of one among its bytes:
+    a stream ends it there, and finds another pickle behind."""
+    early = b"PK\7\10" + bytes(12)
+    hidden = ziptools.parts(pack({"data.pkl": pickled(2)})).records
+    return pack({"x": Record(early + hidden, follows="signed"), **usual(1)})
+
+
 @written(
     ZIP, label="built", flags=FLAGS,
     each={"of_its_length": (0,), "one_shorter": (-1,), "one_longer": (1,)},
@@ -275,6 +402,24 @@ def c3_count_on_disk() -> bytes:
     return ziptools.patch(pack(usual(1)), "end", here=3)
 
 
+FIVE: Final = pack([*usual(1).items(), ("data.pkl", pickled(2))])
+#: The size of the first four entries.
+*_, FOUR = ziptools.entries(ziptools.parts(FIVE).directory)
+
+
+@written(
+    ZIP, label="built", flags=FLAGS,
+    each={"all": ({"here": 4, "count": 4, "size": FOUR},)},
+)  # fmt: skip
+@written(
+    ZIP, label="built", verdict="invalid", phase="container", flags=FLAGS,
+    each={"total": ({"count": 4},), "size": ({"size": FOUR},)},
+)  # fmt: skip
+def c3_counted(fields: dict[str, int]) -> bytes:
+    """A directory of five entries, two pickles among them; the end says {fields}."""
+    return ziptools.patch(FIVE, "end", **fields)
+
+
 @written(ZIP, label="built", flags=FLAGS)
 def c4_directory_elsewhere() -> bytes:
     """Two directories: one where the end record says, and one right before that."""
@@ -288,6 +433,12 @@ def c4_bytes_before() -> bytes:
     return b"PK\3\4" + pack(usual(1))
 
 
+@written(ZIP, label="built", flags=FLAGS)
+def c4_bytes_before_counted() -> bytes:
+    """An archive behind the first bytes of one, with offsets from the file's start."""
+    return ziptools.behind(b"PK\3\4", pack(usual(1)))
+
+
 @written(
     ZIP, label="built", flags=FLAGS,
     each={
@@ -295,6 +446,7 @@ def c4_bytes_before() -> bytes:
         "count_full": ({"here": 0xFFFF, "count": 0xFFFF}, b""),
         "place_full": ({"place": FULL}, b""),
         "gap": ({}, b"\0"),
+        "size_full": ({"size": FULL}, b""),
     },
 )  # fmt: skip
 def c5_zip64(fields: Mapping[str, int], gap: bytes) -> bytes:
@@ -309,71 +461,28 @@ def c5_zip64(fields: Mapping[str, int], gap: bytes) -> bytes:
     return b"".join((*second[:2], wide, locator, gap, end))
 
 
-# ------------------------------------------------------- what scanners did not see
+@written(ZIP, label="built", flags=FLAGS)
+def c5_zip64_count() -> bytes:
+    """A directory of five entries; the zip64 end record counts four of them."""
+    file = pack([*usual(1).items(), ("data.pkl", pickled(2))], zip64=True)
+    return ziptools.patch(file, "end64", here=4, count=4)
 
 
-SCANNER: Final = (*FLAGS, "forbidden-global", "weights-only-refuses")
-INERT: Final = "weights_only=True refuses the name; others may keep the call inert"
-
-
-def calling(callee: str) -> Records:
-    """A checkpoint whose pickle calls a function that does no harm."""
-    weight = tensor(storage("FloatStorage", 2), (2,))
-    return usual(pickle=handmade.dump({"weight": weight, "extra": call(callee, "a")}))
-
-
-def changed(**more: Any) -> bytes:
-    """That checkpoint, with something unusual about its pickle."""
-    records = calling("os.path.basename")
-    data = records["data.pkl"]
-    if isinstance(data, bytes):
-        records["data.pkl"] = Record(data, **more)
-    return pack(records)
-
-
-@written(
-    "os.path.basename", label="built", verdict="either", reason=INERT, flags=SCANNER,
-    links=vulnerabilities("CVE-2025-1944"),
-)  # fmt: skip
-def scanner_name() -> bytes:
-    """A pickle that calls a function, under another name in its local header."""
-    return changed(local={"name": b"archive/notes.txt"})
-
-
-@written(
-    "os.path.basename", label="built", verdict="either", reason=INERT, flags=SCANNER,
-    links=vulnerabilities("CVE-2025-1945"),
-)  # fmt: skip
-def scanner_flags() -> bytes:
-    """A pickle that calls a function, encrypted by its local header alone."""
-    return changed(local={"flags": 1})
-
-
-@written(
-    "os.path.basename", label="built", verdict="either", reason=INERT, flags=SCANNER,
-    links=vulnerabilities("CVE-2025-10156"),
-)  # fmt: skip
-def scanner_checksum() -> bytes:
-    """A pickle that calls a function, with a wrong checksum."""
-    return changed(crc=0xBAD)
-
-
-@written(
-    "os.path.basename", label="built", suffix=".bin", verdict="either", reason=LEDGER,
-    flags=("forbidden-global", "weights-only-refuses"),
-    links=vulnerabilities("CVE-2025-1889", "CVE-2025-10155"),
-)  # fmt: skip
-def scanner_suffix() -> bytes:
-    """A plain pickle that calls a function, in a file named as a checkpoint is."""
-    return handmade.dump({"extra": call("os.path.basename", "a")})
-
-
-@written(
-    "asyncio.events.get_event_loop_policy", label="built", verdict="either",
-    reason=INERT, flags=("forbidden-global", "weights-only-refuses"),
-    links=vulnerabilities("CVE-2025-10157"),
-)  # fmt: skip
-def scanner_submodule() -> bytes:
-    """A call of a function in a submodule of a module that scanners look for."""
-    callee = call("asyncio.events.get_event_loop_policy")
-    return handmade.archive({"extra": callee})
+@written(ZIP, label="built", flags=FLAGS)
+def c5_zip64_adjacent() -> bytes:
+    """Two zip64 end records: the locator leads to one, and stands behind another."""
+    first = ziptools.parts(pack(usual(1)))
+    start = first.records + first.directory
+    second = ziptools.parts(ziptools.behind(start, pack(usual(2))))
+    size = len(first.directory)
+    counted = {"here": 4, "count": 4, "size": size}
+    hidden = ziptools.header("end64", rest=44, place=len(second.records), **counted)
+    # The other one is data of this one, of a kind that nobody knows.
+    data = struct.pack("<HI", 0x1337, len(hidden)) + hidden
+    place = len(first.records)
+    wide = ziptools.header("end64", rest=44 + len(data), place=place, **counted)
+    at = len(second.records) + len(second.directory)
+    locator = ziptools.header("locator", place=at, disks=1)
+    full = {"here": FULL16, "count": FULL16, "size": FULL, "place": FULL}
+    end = ziptools.patch(first.end, "end", **full)
+    return b"".join((*second[:2], wide, data, locator, end))

@@ -10,7 +10,7 @@ from ... import handmade
 from ...containers import FULL, Record, deflate, pack
 from ...handmade import Piece, call, floats, storage, tensor, value
 from ..files import tarring, ziptools
-from ..readers.threads import vulnerabilities
+from ..readers.threads import pulls, vulnerabilities
 from ..registry import LEDGER, written
 
 ZIP: Final = "container:zip"
@@ -340,7 +340,11 @@ def about(name: str, data: bytes) -> bytes:
 
 @written(
     ZIP, label="built", verdict="invalid", phase="container",
-    each={"pickle": ("data.pkl",), "version": ("version",), "storage": ("data/0",)},
+    each={"pickle": ("data.pkl",), "version": ("version",)},
+)  # fmt: skip
+@written(
+    ZIP, label="built", verdict="invalid", phase="container", flags=("unfilled",),
+    each={"storage": ("data/0",)},
 )  # fmt: skip
 def missing(name: str) -> bytes:
     """An archive without the record `{name}`."""
@@ -348,7 +352,7 @@ def missing(name: str) -> bytes:
 
 
 @written(
-    ZIP, label="built", verdict="either", reason=LEDGER, flags=("size-lies",),
+    ZIP, label="built", verdict="either", reason=LEDGER, flags=("size-lies", "cve"),
     links=vulnerabilities("CVE-2026-24747"),
     each={
         "longer": ("one byte longer than", DATA + b"x"),
@@ -364,7 +368,7 @@ def storage_record(what: str, data: bytes) -> bytes:
 
 @written(
     "global:torch.FloatStorage", label="built", verdict="either", reason=LEDGER,
-    flags=("size-lies", "overflow"),
+    flags=("size-lies", "overflow"), links=pulls("pytorch/pytorch", 181310),
 )  # fmt: skip
 def numel_beyond_64_bits() -> bytes:
     """A storage of 2^62 + 2 elements, whose bytes would be 8 if they wrapped."""
@@ -441,7 +445,8 @@ INERT: Final = "weights_only=True refuses it; a reader may keep the call inert"
 
 @written(
     "container:torchscript", label="built", verdict="either", links=REFUSED,
-    reason="weights_only=True refuses TorchScript", flags=("weights-only-refuses",),
+    reason="weights_only=True refuses TorchScript",
+    flags=("cve", "weights-only-refuses"),
 )  # fmt: skip
 def script_for_weights_only() -> bytes:
     """A TorchScript archive, which torch 2.5 loaded under weights_only=True."""
@@ -455,7 +460,7 @@ def script_for_weights_only() -> bytes:
 
 @written(
     "os.getcwd", label="built", verdict="either", links=REFUSED, reason=INERT,
-    flags=("forbidden-global", "weights-only-refuses"),
+    flags=("cve", "forbidden-global", "weights-only-refuses"),
 )  # fmt: skip
 def tar_for_weights_only() -> bytes:
     """A legacy tar whose pickle calls a function, which torch 2.5 let it do."""
@@ -466,7 +471,7 @@ def tar_for_weights_only() -> bytes:
 
 @written(
     "opcode:SETITEM", label="built", verdict="either", reason=LEDGER,
-    links=vulnerabilities("CVE-2026-24747"), flags=("stack",),
+    links=vulnerabilities("CVE-2026-24747"), flags=("stack", "cve", "wrong-target"),
 )  # fmt: skip
 def setitem_on_tensor() -> bytes:
     """SETITEM on a tensor, which torch 2.9 let write into its storage."""

@@ -23,6 +23,7 @@ from ...handmade import (
     tensor,
     value,
 )
+from ..readers.threads import vulnerabilities
 from ..registry import LEDGER, written
 from .streams import HOOKS, counted, stream
 
@@ -48,13 +49,16 @@ DEPTHS = {
 }
 
 
-@written("opcode:{opcode}", each=DEPTHS, **BOMB)
+DEEPLY: Final[dict[str, Any]] = {"label": "built", "flags": ("bomb", "deep")}
+
+
+@written("opcode:{opcode}", each=DEPTHS, **DEEPLY)
 def deep(opcode: str, runs: tuple[tuple[bytes, int], ...], what: str) -> bytes:
     """1,100 {what}, one in the other."""
     return _packed((b"\x80\2", 1), *runs, (b".", 1))
 
 
-@written("opcode:FROZENSET", **BOMB)
+@written("opcode:FROZENSET", **DEEPLY)
 def frozensets_deep() -> bytes:
     """90 frozensets, each the only member of the next, which hashes it."""
     return stream(pickle.MARK * 90, pickle.FROZENSET * 90)
@@ -72,7 +76,7 @@ def protocols() -> bytes:
     return stream(b"\x80\2" * 4_000, value(None))
 
 
-@written("uuid.UUID", **{**BOMB, "flags": ("bomb", "weights-only-refuses")})
+@written("uuid.UUID", label="built", flags=("bomb", "deep", "weights-only-refuses"))
 def objects_deep() -> bytes:
     """300 unknown objects, each the only argument of the next."""
     callee = name("uuid.UUID")
@@ -80,7 +84,7 @@ def objects_deep() -> bytes:
     return stream(callee, again, value(None), (pickle.TUPLE1 + pickle.REDUCE) * 300)
 
 
-@written("uuid.UUID", **{**BOMB, "flags": ("bomb", "weights-only-refuses")})
+@written("uuid.UUID", label="built", flags=("bomb", "deep", "weights-only-refuses"))
 def arguments_deep() -> bytes:
     """A call whose only argument is 1,100 tuples, one in the other."""
     callee = b"cuuid\nUUID\n"
@@ -88,7 +92,7 @@ def arguments_deep() -> bytes:
     return _packed((b"\x80\2", 1), *runs)
 
 
-@written("torch._tensor._rebuild_from_type_v2", directory="bombs", **BOMB)
+@written("torch._tensor._rebuild_from_type_v2", directory="bombs", **DEEPLY)
 def types_deep() -> bytes:
     """A tensor by 200 calls of _rebuild_from_type_v2, one in the other."""
     rebuild = name("torch._tensor._rebuild_from_type_v2") + pickle.BINPUT + b"\0"
@@ -116,7 +120,7 @@ SHARED = {
 }
 
 
-@written("opcode:{opcode}", each=SHARED, **BOMB)
+@written("opcode:{opcode}", each=SHARED, label="built", flags=("bomb", "doubling"))
 def doubled(opcode: str, first: bytes, close: bytes, what: str) -> bytes:
     """64 {what}, each of them twice the one before: 2^64 leaves to whoever counts."""
     program = first
@@ -153,13 +157,15 @@ def storage_shared() -> bytes:
 # -------------------------------------------------------------------------- size
 
 
-@written("opcode:LONG_BINPUT", **BOMB)
+@written("opcode:LONG_BINPUT", label="built", flags=("bomb", "cve"),
+         links=vulnerabilities("CVE-2018-20406"))  # fmt: skip
 def memo_index_of_a_million() -> bytes:
     """One value at index 1,000,000 of the memo: 8 MB for whoever makes it an array."""
     return stream(b"]r\x40\x42\x0f\0")
 
 
-@written("opcode:INT", **{**BOMB, "verdict": "invalid", "phase": "pickle"})
+@written("opcode:INT", label="built", verdict="invalid", phase="pickle",
+         flags=("bomb", "costly-text"))  # fmt: skip
 def digits() -> bytes:
     """An integer of 20,000 decimal digits, which take time squared."""
     return _packed((b"\x80\2I", 1), (b"7", 20_000), (b"\n.", 1))

@@ -20,6 +20,7 @@ from ...handmade import (
     tensor,
     value,
 )
+from ..readers.threads import issues
 from ..registry import saved, written
 from ..tensors.devices import FROM_CPU, FROM_NUMPY, META
 from ..tensors.nested import JAGGED, NESTED
@@ -127,6 +128,7 @@ def qtensor_with(what: str, changes: dict[str, Any]) -> bytes:
     QTENSOR,
     **WRONG,
     flags=("out-of-bounds",),
+    links=issues("pytorch/pytorch", 184652),
     each={
         "offset": ("offset", {"offset": 1}),
         "size": ("size", {"size": (3, 3)}),
@@ -265,7 +267,7 @@ def strided_with(what: str, changes: dict[str, Any]) -> bytes:
 @written(
     NESTED,
     **WRONG,
-    flags=("out-of-bounds",),
+    flags=("out-of-bounds", "sparse-indices"),
     each={
         "size": ("size", {"sizes": view("counts", 2, 1, offset=6)}),
         "stride": (

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ...handmade import Piece, archive, dump, floats, legacy, name, storage, value
 from ..files.tarring import Shown, members, number, tar
+from ..readers.threads import issues
 from ..registry import LEDGER, written
 from .streams import counted, stream, word
 
@@ -48,7 +49,9 @@ UNDERFLOW = {
 }
 
 
-@written("opcode:{opcode}", each=UNDERFLOW, **STACK)
+@written(
+    "opcode:{opcode}", each=UNDERFLOW, links=issues("pytorch/pytorch", 127525), **STACK
+)
 def stack_too_short_for(opcode: str, program: bytes) -> bytes:
     """{opcode} where the stack holds one value less than it takes."""
     return stream(program)

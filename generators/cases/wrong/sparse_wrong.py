@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...handmade import call, layout
+from ..readers.threads import pulls
 from ..registry import written
 from ..tensors.sparse import SPARSE
 from .layouts_wrong import WRONG, file, view
@@ -18,6 +19,8 @@ UNCHECKED: Final[dict[str, Any]] = {
     "label": "built",
     "verdict": "either",
     "reason": "torch does not look at the parts of sparse tensors unless asked to",
+    "links": pulls("pytorch/pytorch", 184750),
+    "flags": ("sparse-indices",),
 }
 
 
