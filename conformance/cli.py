@@ -13,6 +13,7 @@ from conformance.commands import EXIT_DIFFER
 from conformance.commands.check import check
 from conformance.commands.corpus import corpus
 from conformance.commands.coverage import coverage
+from conformance.commands.fuzz import fuzz
 from conformance.commands.inspect import inspect
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(check)
 app.command()(inspect)
 app.command()(coverage)
 app.add_typer(corpus)
+app.add_typer(fuzz)
 
 
 def main() -> None:
@@ -66,4 +68,7 @@ def torchproof(
     the authors of readers, and what each must give.
 
     `torchproof coverage` shows how much of all that torch can rebuild is in it.
+
+    `torchproof fuzz` looks for files that break a promise: it runs campaigns,
+    reports on them, and replays what they found.
     """
