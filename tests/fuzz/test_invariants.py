@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,14 +14,12 @@ import numpy as np
 import pytest
 
 from conformance.fuzz import cost
-from conformance.fuzz.invariants import CHAINED, Subject, check
+from conformance.fuzz.invariants import Subject, check
 from conformance.fuzz.reading import MODES, Mode, mode_of
 from conformance.fuzz.target import Violation, signature
 from conformance.fuzz.targets import TARGETS
-from conformance.fuzz.trees import found, longest_chain
 from conformance.parser import (
     Malformed,
-    Object,
     Storage,
     Tensor,
     Truncated,
@@ -31,7 +28,6 @@ from conformance.parser import (
 )
 from conformance.parser.execute import DISPATCH
 from conformance.parser.globals import CONSTANTS
-from conformance.parser.values import Global
 from generators import handmade
 
 NONE = ord("N")
@@ -200,148 +196,7 @@ def test_what_escapes_is_told_by_its_function(
     assert signature(raised.value) == told
 
 
-# -------------------------------------------------------- a reader of broken trees
-
-
-def strided(
-    shape: Any, stride: Any, offset: int = 0, *, dtype: str = "float32"
-) -> Tensor:
-    """A tensor over a storage of 16 zeros."""
-    return Tensor(dtype, shape, stride, offset, zeros(dtype, 16))
-
-
-def zeros(dtype: str, nbytes: int) -> Storage:
-    return Storage(dtype, nbytes, source=memoryview(bytes(nbytes)))
-
-
-def longs(*rows: Any) -> Tensor:
-    """A tensor of int64 that holds these."""
-    array = np.array(rows, np.int64)
-    storage = Storage("int64", array.nbytes, source=memoryview(array.tobytes()))
-    stride = tuple(step // 8 for step in array.strides)
-    return Tensor("int64", array.shape, stride, 0, storage)
-
-
-def made_of(layout: str, shape: tuple[int, ...], **parts: Any) -> Tensor:
-    return Tensor("float32", shape, None, layout=layout, parts=parts)
-
-
-def coo(*indices: list[int], values: int = 2, coalesced: bool = False) -> Tensor:
-    return made_of(
-        "sparse_coo",
-        (3, 4),
-        indices=longs(*indices),
-        values=strided((values,), (1,)),
-        is_coalesced=coalesced,
-    )
-
-
-def csr(starts: list[int], index: list[int]) -> Tensor:
-    return made_of(
-        "sparse_csr",
-        (2, 4),
-        crow_indices=longs(*starts),
-        col_indices=longs(*index),
-        values=strided((2,), (1,)),
-    )
-
-
-def bsc(starts: list[int], index: list[int]) -> Tensor:
-    return made_of(
-        "sparse_bsc",
-        (4, 4),
-        ccol_indices=longs(*starts),
-        row_indices=longs(*index),
-        values=strided((2, 2, 2), (1, 1, 1)),
-    )
-
-
-def nested(sizes: list[int], strides: list[int], offset: int) -> Tensor:
-    return made_of(
-        "nested",
-        (1, -1, -1),
-        values=strided((4,), (1,)),
-        sizes=longs(sizes),
-        strides=longs(strides),
-        storage_offsets=longs(offset),
-    )
-
-
-def jagged(offsets: list[int], lengths: list[int] | None = None) -> Tensor:
-    return made_of(
-        "jagged",
-        (2, -1),
-        values=strided((4,), (1,)),
-        offsets=longs(*offsets),
-        lengths=None if lengths is None else longs(*lengths),
-        ragged_idx=1,
-    )
-
-
-def channels(count: int) -> Tensor:
-    tensor = strided((2, 2), (2, 1), dtype="qint8")
-    tensor._parts = {
-        "scales": longs(*range(count)),
-        "zero_points": longs(*range(count)),
-        "axis": 0,
-    }
-    return tensor
-
-
-RIGHT: dict[str, Any] = {
-    "the last element": strided((2, 2), (2, 1)),
-    "an offset": strided((1,), (9,), 3),
-    "nothing, far outside": strided((0, 1 << 62), (1, 1), 1 << 62),
-    "a scalar": strided((), ()),
-    "repeated for ever": strided((1 << 62,), (0,)),
-    "quarters of bytes": strided((64,), (1,), dtype="quint2x4"),
-    "no storage": Tensor("float32", (9,), (1,)),
-    "no bytes": Tensor("float32", (4,), (1,), storage=Storage("float32", 16, "meta")),
-    "sparse": coo([0, 2], [3, 0], coalesced=True),
-    "empty sparse": coo([], [], values=0),
-    "compressed": csr([0, 1, 2], [3, 0]),
-    "blocks": bsc([0, 1, 2], [1, 0]),
-    "nested": nested([2, 2], [2, 1], 0),
-    "nested, empty": nested([0, 2], [2, 1], 9),
-    "jagged": jagged([0, 1, 4]),
-    "jagged with holes": jagged([0, 2, 4], [1, 0]),
-    "channels": channels(2),
-    "a wrapper": Tensor("float32", (3,), (1,), layout="sparse_coo", type="some.Class"),
-}
-
-OUTSIDE: dict[str, Any] = {
-    "one too many": strided((5,), (1,)),
-    "one too far": strided((2, 2), (3, 1)),
-    "behind an offset": strided((1,), (1,), 4),
-    "of a larger dtype": Tensor("int64", (4,), (1,), storage=zeros("float32", 16)),
-    "eighths of bytes": strided((65,), (1,), dtype="quint2x4"),
-    "a negative size": strided((-1,), (1,)),
-    "a negative stride": strided((2,), (-1,)),
-    "a negative offset": strided((1,), (1,), -1),
-    "two strides": strided((1,), (1, 1)),
-    "no stride": strided((1,), None),
-    "a size that is a bool": strided((True,), (1,)),
-    "a row": coo([0, 3], [0, 0]),
-    "a column": coo([0, 1], [0, 4]),
-    "a negative row": coo([-1, 1], [0, 0]),
-    "too many rows": coo([0, 1], [0, 1], [0, 1]),
-    "too few values": coo([0, 1], [0, 1], values=1),
-    "unsorted": coo([1, 0], [0, 0], coalesced=True),
-    "twice the same": coo([1, 1], [0, 0], coalesced=True),
-    "an index of a row": csr([0, 1, 2], [4, 0]),
-    "a negative index": csr([0, 1, 2], [-1, 0]),
-    "a begin": csr([1, 1, 2], [3, 0]),
-    "an end": csr([0, 1, 1], [3, 0]),
-    "a way back": csr([0, 3, 2], [3, 0]),
-    "too few runs": csr([0, 2], [3, 0]),
-    "a block": bsc([0, 1, 2], [2, 0]),
-    "a component": nested([2, 2], [2, 1], 1),
-    "a negative component": nested([2, 2], [2, 1], -1),
-    "a piece": jagged([0, 1, 5]),
-    "a piece backwards": jagged([0, 3, 2]),
-    "a length": jagged([0, 2, 4], [1, 3]),
-    "a channel too few": channels(1),
-}
+# ------------------------------------------------------------------ storages
 
 
 def reading(tree: Any) -> Subject:
@@ -349,84 +204,8 @@ def reading(tree: Any) -> Subject:
     return Subject(b"12345678", lambda data, mode: tree)
 
 
-@pytest.mark.parametrize("name", RIGHT)
-def test_views_inside(name: str) -> None:
-    check(reading({"here": [RIGHT[name]]}), True)
-
-
-@pytest.mark.parametrize("name", OUTSIDE)
-def test_views_outside(name: str) -> None:
-    with pytest.raises(Violation) as raised:
-        check(reading({"here": [OUTSIDE[name]]}), False)
-    assert raised.value.invariant == "view outside"
-
-
-def _with_attribute(tensor: Tensor) -> OrderedDict[Any, Any]:
-    made: OrderedDict[Any, Any] = OrderedDict()
-    made.items = tensor  # type: ignore[assignment, method-assign]
-    return made
-
-
-#: Wherever in a tree a tensor may hide.
-PLACES: dict[str, Callable[[Tensor], Any]] = {
-    "tuple": lambda tensor: ((tensor,),),
-    "dict": lambda tensor: {1: {"a": tensor}},
-    "attribute": lambda tensor: Tensor("int8", (), (), attributes={"a": tensor}),
-    "state": lambda tensor: Tensor("int8", (), (), state=[tensor]),
-    "part": lambda tensor: Tensor("int8", (), (), type="a.b", parts={"a": tensor}),
-    "argument": lambda tensor: Object(Global("a", "b"), (tensor,)),
-    "keyword": lambda tensor: Object(Global("a", "b"), (), {"a": tensor}),
-    "array": lambda tensor: np.array([tensor, None], dtype=object),
-    "slice": slice,
-    "attribute of a dict": _with_attribute,
-}
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_a_view_outside_is_found_anywhere(place: str) -> None:
-    with pytest.raises(Violation, match="elements of float32"):
-        check(reading(PLACES[place](OUTSIDE["one too many"])), False)
-
-
-# -------------------------------------------------------------------- chains
-
-
-def chain(links: int) -> Any:
-    inner: Any = deque([1])
-    for number in range(links - 1):
-        inner = (
-            deque([inner])
-            if number % 3
-            else defaultdict(None, a=inner)
-            if number % 2
-            else _array_of(inner)
-        )
-    return [inner]
-
-
-def _array_of(value: Any) -> Any:
-    array = np.empty(1, object)
-    array[0] = value
-    return array
-
-
-def test_deques_in_each_other() -> None:
-    assert longest_chain(found(chain(7)).links) == 7
-    check(reading(chain(CHAINED)), False)
-    with pytest.raises(Violation) as refused:
-        check(reading(chain(CHAINED + 1)), False)
-    assert refused.value.invariant == "chain"
-
-
-def test_deques_beside_each_other_and_in_loops() -> None:
-    loop: deque[Any] = deque()
-    loop.append(loop)
-    many: list[Any] = [deque([deque()]) for _ in range(CHAINED)]
-    assert longest_chain(found([loop, many]).links) == 2
-    check(reading([loop, many]), False)
-
-
-# ------------------------------------------------------------------ storages
+def zeros(dtype: str, nbytes: int) -> Storage:
+    return Storage(dtype, nbytes, source=memoryview(bytes(nbytes)))
 
 
 def fetched(*answers: Any) -> Storage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,9 +26,9 @@ def integer(choices: Choices) -> int:
 
 
 def _float(choices: Choices) -> float:
-    """Any bits, NaNs with a payload among them."""
+    """Any bits, but of all NaNs one: protocol 0 writes no payload."""
     number: float = struct.unpack(">d", choices.take(8))[0]
-    return number
+    return math.nan if math.isnan(number) else number
 
 
 def text(choices: Choices) -> str:
