@@ -46,6 +46,10 @@ MARK: Final = 2.0
 #: What a turn may map beyond what it has at the start, in bytes.
 MEMORY: Final = 1 << 28
 SEED: Final = 0
+#: Bytes of a pickle that is mutated.
+LARGEST: Final = 1 << 14
+#: Seconds for a turn; an input on which a machine hangs ends the measurement.
+PATIENCE: Final = 300
 
 #: Given a pickle, gives a tree or raises.
 Read = Callable[[bytes], object]
@@ -63,13 +67,21 @@ class Turn:
 
 
 def inputs(count: int) -> dict[str, list[bytes]]:
-    """The same every time: the pickles of the corpus, and mutants of them."""
+    """The same every time: pickles that every reader must load, and mutants.
+
+    Others are made to cost a reader without limits seconds, or for ever.
+    """
+    from conformance.corpus.format import cases, corpus_folder
+    from conformance.corpus.paths import traced
     from conformance.fuzz import words
     from conformance.fuzz.mutation import pickles
-    from conformance.fuzz.targets import seeds
 
     random = Random(SEED)  # noqa: S311
-    known = list(seeds.pickles())
+    found: dict[bytes, None] = {}
+    for path, case in cases(corpus_folder()):
+        if case.verdict == "valid" and not case.ledger:
+            found.update(dict.fromkeys(traced(path, case.encoding).pickles or ()))
+    known = [data for data in found if len(data) <= LARGEST]
     dictionary = words.build()
     made = [
         pickles.mutate(random.choice(known), random, dictionary) for _ in range(count)
@@ -180,6 +192,7 @@ def turn(side: str, path: Path) -> Turn:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.unpicklers", "--side", side, str(path)],
         check=True,
+        timeout=PATIENCE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},

@@ -19,6 +19,7 @@ from importlib import resources
 from typing import Any, Final
 
 from conformance.check import ModeResult
+from conformance.corpus.stream import opcodes_of
 from conformance.parser import CheckpointError, Trace, load
 
 if sys.version_info >= (3, 11):
@@ -110,19 +111,32 @@ def facts(file: str) -> set[str]:
 
     Its containers (`legacy`, `pickle`, `torchscript`, ...), `big-endian`, the
     full names of all that it calls, `kept call` if we know what one of them makes
-    and yet keep an inert object; of a zip archive also `deflated` (a storage
+    and yet keep an inert object, `frame crossed` if an opcode lies on both sides of
+    a frame's end; of a zip archive also `deflated` (a storage
     is) and `shared record` (two records have the same bytes).
     """
-    trace = Trace()
+    trace = Trace(pickles=[])
     with contextlib.suppress(CheckpointError):
         load(file, weights_only=False, trace=trace)
     return {
         *trace.containers,
         *trace.calls,
         *(("kept call",) if trace.kept else ()),
+        *(("frame crossed",) if any(map(_crosses, trace.pickles or ())) else ()),
         f"{trace.byteorder}-endian",
         *_zip_facts(file),
     }
+
+
+def _crosses(pickle: bytes) -> bool:
+    end = 0
+    with contextlib.suppress(CheckpointError):
+        for row, start, stop in opcodes_of(pickle):
+            if start < end < stop:
+                return True
+            if row.name == "FRAME":
+                end = stop + int.from_bytes(pickle[start + 1 : stop], "little")
+    return False
 
 
 def _zip_facts(file: str) -> set[str]:

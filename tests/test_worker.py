@@ -69,6 +69,9 @@ def answer(request):
             ctypes.string_at(1)
         case "sleep":
             time.sleep(60)
+        case "nap":
+            time.sleep(request["seconds"])
+            return b""
         case "sleep without":
             os.close(1)
             time.sleep(60)
@@ -223,6 +226,27 @@ def test_a_death_costs_no_import(module: str) -> None:
             # Each a child of its own; what the import printed is not its words.
             assert worker.ask({}) == Crash(signal.SIGKILL, 0, "")
         assert time.perf_counter() - begin < 10
+
+
+def test_something_to_do_meanwhile(worker: Worker) -> None:
+    done: list[int] = []
+    pid = ask(worker, "pid")
+    assert worker.ask({"do": "pid"}, meanwhile=lambda: done.append(1)) == pid
+    assert done == [1]
+    # It answers later than asked, and is not asked again.
+    begin = time.perf_counter()
+    nap = 0.2
+    assert worker.ask(
+        {"do": "nap", "seconds": nap}, meanwhile=lambda: time.sleep(nap)
+    ) == Answer(b"")
+    assert time.perf_counter() - begin < 2 * nap
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        worker.ask({"do": "echo", "text": "not taken"}, meanwhile=fail)
+    assert ask(worker, "echo", text="mine") == Answer(b"mine")
 
 
 def test_what_is_imported_beside(module: str) -> None:

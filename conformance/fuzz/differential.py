@@ -106,8 +106,7 @@ def examine(data: bytes, thorough: bool = True) -> Judged:
     explained: dict[str, str] = {}
     unexplained = []
     for mode in ASKED if thorough else (ASKED[crc32(data) >> 8 & 1],):
-        code, cause = _ours(data, mode)
-        pair = Pair(mode, code, reference().outcome(path, mode), cause)
+        pair = _pair(data, path, mode)
         result, names = _judged(pair, path)
         found.pairs.append(pair)
         found.result.modes.append(result)
@@ -128,6 +127,17 @@ def examine(data: bytes, thorough: bool = True) -> Judged:
     if explained and not unexplained:
         found.row = ", ".join(explained)
     return found
+
+
+def _pair(data: bytes, path: str, mode: Mode) -> Pair:
+    """Both outcomes; the readers are at work at the same time."""
+    mine: list[tuple[Outcome, str]] = []
+    torch = reference().outcome(
+        path, mode, meanwhile=lambda: mine.append(_ours(data, mode))
+    )
+    # It died before it was asked.
+    code, cause = mine[0] if mine else _ours(data, mode)
+    return Pair(mode, code, torch, cause)
 
 
 def _ours(data: bytes, mode: Mode) -> tuple[Outcome, str]:

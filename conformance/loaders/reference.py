@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -128,10 +128,14 @@ class Reference:
         mode: Mode = MODES[0],
         *,
         encoding: str = "utf-8",
+        meanwhile: Callable[[], object] | None = None,
     ) -> Outcome | Failure:
-        """What comes of loading a file, and nothing of what is in it; quick."""
+        """What comes of loading a file, and nothing of what is in it; quick.
+
+        `meanwhile` is called while torch reads.
+        """
         request = self._request("outcome", path, mode, encoding)
-        result = self._quick.ask(request)
+        result = self._quick.ask(request, meanwhile=meanwhile)
         if isinstance(result, Answer):
             return _OUTCOMES.decode(result.payload)
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,20 +145,32 @@ class Worker:
         with self._lock:
             self._end()
 
-    def ask(self, request: Mapping[str, Any], *, fresh: bool = True) -> Result:
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        fresh: bool = True,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Result:
         """The child's answer, with `bytes` as its payload.
 
         Never raises because of the child. Without `fresh` it is a question
-        about an earlier answer, which no other child can answer.
+        about an earlier answer, which no other child can answer. `meanwhile` is
+        called once the child is at work; what it raises comes out here.
         """
         with self._lock:
             try:
-                return self._ask(request, fresh)
+                return self._ask(request, fresh, meanwhile or _nothing)
             except (EOFError, TimeoutError):
                 # Not the child, but the server that forks it.
                 return self._crash()
 
-    def _ask(self, request: Mapping[str, Any], fresh: bool) -> Result:
+    def _ask(
+        self,
+        request: Mapping[str, Any],
+        fresh: bool,
+        meanwhile: Callable[[], object],
+    ) -> Result:
         if not fresh and self._child is None:
             return Unavailable("the child is gone")
         if self._server is None:
@@ -174,16 +186,25 @@ class Worker:
             self._child = self._server.fork(self.memory or 0)
             self._child.read(START)
         self._requests += fresh
-        return self._exchange(self._server, self._child, request)
+        return self._exchange(self._server, self._child, request, meanwhile)
 
     def _exchange(
-        self, server: Server, child: Channel, request: Mapping[str, Any]
+        self,
+        server: Server,
+        child: Channel,
+        request: Mapping[str, Any],
+        meanwhile: Callable[[], object],
     ) -> Result:
         server.mark()
+        child.send({**request, "timeout": self.timeout})
         try:
-            kind, payload = child.ask(
-                {**request, "timeout": self.timeout}, self.timeout
-            )
+            meanwhile()
+        except BaseException:
+            # An answer that nobody takes would be taken for the next one.
+            self._bury()
+            raise
+        try:
+            kind, payload = child.read(self.timeout)
         except TimeoutError:
             self._bury()
             return Hang(self.timeout)
@@ -222,6 +243,10 @@ class Worker:
             child.close()
         if server is not None:
             server.end()
+
+
+def _nothing() -> None:
+    """There is nothing else to do."""
 
 
 def _died(status: int, output: str) -> Crash:

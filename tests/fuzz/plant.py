@@ -20,15 +20,13 @@ import contextlib
 import functools
 import json
 import os
-import re
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,105 +36,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from conformance.fuzz.campaign import available
+from conformance.fuzz.findings import Findings
 from conformance.fuzz.lookup import find, runnable
 
+from .bugs import ROOT, Bug, Stale, bugs, planted
 from .hunt import NUMBER, Stock
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-ROOT: Final = Path(__file__).parents[2]
-PLANTED: Final = Path(__file__).parent / "planted"
-
-#: What the copy of a tree shares with it.
-_LINKED: Final = ("corpus", "generators", "tests")
 #: Seconds that the tree as it is gets for what took the copy one, and besides.
 _PATIENCE: Final = (4, 60)
-
-
-# -------------------------------------------------------------------- the table
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A row of the table.
-
-    `broken` says what is wrong, `targets` which should find it, the likeliest
-    first. `survives` is the reason why none does, if that is known.
-    """
-
-    id: str
-    broken: str
-    targets: tuple[str, ...]
-    survives: str = ""
-
-    @property
-    def patch(self) -> Path:
-        """The bug itself, as a unified diff."""
-        return PLANTED / f"{self.id}.patch"
-
-
-def bugs() -> list[Bug]:
-    """Every row, in the order of the table."""
-    table = tomllib.loads((PLANTED / "bugs.toml").read_text(encoding="utf-8"))
-    return [Bug(**{**row, "targets": tuple(row["targets"])}) for row in table["bug"]]
-
-
-# --------------------------------------------------------------------- the tree
-
-
-class Stale(Exception):
-    """A patch does not apply any more: it has to be kept up with the parser."""
-
-
-@contextlib.contextmanager
-def planted(bug: Bug) -> Iterator[Path]:
-    """A tree like this one, but for the bug; only the parser is a copy."""
-    with tempfile.TemporaryDirectory(prefix="planted-") as name:
-        tree = Path(name).resolve()
-        (tree / "conformance").mkdir()
-        for entry in (ROOT / "conformance").iterdir():
-            if entry.name not in ("parser", "__pycache__"):
-                (tree / "conformance" / entry.name).symlink_to(entry)
-        shutil.copytree(
-            ROOT / "conformance" / "parser",
-            tree / "conformance" / "parser",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-        for linked in _LINKED:
-            (tree / linked).symlink_to(ROOT / linked)
-        apply(bug.patch, tree)
-        yield tree
-
-
-def apply(patch: Path, tree: Path) -> None:
-    """Applies a patch to a tree, exactly; raises `Stale` where it does not fit.
-
-    What counts is the text around a change, not the numbers of its lines.
-    """
-    _, *files = _FILE.split(patch.read_text(encoding="utf-8"))
-    for name, changes in zip(files[::2], files[1::2], strict=True):
-        path = tree / name
-        text = path.read_text(encoding="utf-8")
-        for change in _HUNK.split(changes)[1:]:
-            before, after = (
-                "".join(line[1:] for line in change.splitlines(True) if line[0] in kept)
-                for kept in (" -", " +")
-            )
-            if text.count(before) != 1:
-                raise Stale(
-                    f"{patch.name} does not apply: {name} has changed, "
-                    "and the patch must be written anew"
-                )
-            text = text.replace(before, after)
-        path.write_text(text, encoding="utf-8")
-
-
-#: What begins the changes of a file, and each of them.
-_FILE: Final = re.compile(r"^--- a/.*\n\+\+\+ b/(.*)\n", re.MULTILINE)
-_HUNK: Final = re.compile(r"^@@ .*\n", re.MULTILINE)
 
 
 # --------------------------------------------------------------------- the hunt
@@ -231,7 +139,7 @@ def _run(command: Sequence[str], tree: Path, now: Path, seconds: float) -> int |
         process = subprocess.Popen(
             command,
             cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"},
+            env=_environment(tree),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=printed,
@@ -247,31 +155,40 @@ def _run(command: Sequence[str], tree: Path, now: Path, seconds: float) -> int |
             process.wait()
 
 
+def _environment(tree: Path) -> Mapping[str, str]:
+    """A child imports what is in the tree, and has one order of sets."""
+    return {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
+
+
 def search(bug: Bug, seconds: float) -> Result:
     """Lets the targets look for a bug, so many seconds in all."""
     result = Result(bug)
     targets = [name for name in bug.targets if name in runnable()]
     if not targets:
         result.untried = "no torch"
-        return result
-    try:
-        _search(bug, targets, seconds, result)
-    except Stale as error:
-        result.stale = str(error)
+    elif bug.guided and not available():
+        result.untried = "no atheris"
+    else:
+        try:
+            with planted(bug) as tree:
+                _search(targets, tree, seconds, result)
+        except Stale as error:
+            result.stale = str(error)
     return result
 
 
-def _search(bug: Bug, targets: Sequence[str], seconds: float, result: Result) -> None:
-    with planted(bug) as tree:
-        for index, target in enumerate(targets):
-            # The likeliest gets the most.
-            left = seconds - result.seconds
-            last = index == len(targets) - 1
-            if look(target, tree, left if last else left * 2 / 3, result):
-                break
+def _search(targets: Sequence[str], tree: Path, seconds: float, result: Result) -> None:
+    way = campaign if result.bug.guided else look
+    for index, target in enumerate(targets):
+        # The likeliest gets the most.
+        left = seconds - result.seconds
+        last = index == len(targets) - 1
+        if way(target, tree, left if last else left * 2 / 3, result):
+            break
 
 
 def look(target: str, tree: Path, seconds: float, result: Result) -> bool:
+    """Whether a target finds the bug in time, in mutants of its seeds."""
     start = 0
     while seconds > 0:
         began = time.monotonic()
@@ -285,7 +202,7 @@ def look(target: str, tree: Path, seconds: float, result: Result) -> bool:
         if found is None:
             return False
         factor, besides = _PATIENCE
-        without, _ = hunt(
+        without, reached = hunt(
             ROOT,
             target,
             factor * spent + besides,
@@ -293,14 +210,59 @@ def look(target: str, tree: Path, seconds: float, result: Result) -> bool:
             stop=number + 1,
             ignore=result.strangers,
         )
-        if without is None:
+        if without is None and reached == number:
             result.target = target
             result.signature = found.signature
             result.message = found.message
             return True
+        without = without or Failure(number, "not confirmed in time")
         result.strangers.append(without.signature)
         start = without.number + 1
     return False
+
+
+def campaign(target: str, tree: Path, seconds: float, result: Result) -> bool:
+    """The same with the engine, which keeps mutants that cover something new."""
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        began = time.monotonic()
+        running = _torchproof(tree, "run", target, "--folder", folder, "--seed", "1")
+        try:
+            while running.poll() is None and time.monotonic() < began + seconds:
+                time.sleep(1)
+                if _campaigned(target, Findings(Path(folder) / "findings"), result):
+                    break
+        finally:
+            result.seconds += time.monotonic() - began
+            # It ends its processes, and then itself.
+            running.terminate()
+            running.wait()
+    return result.found
+
+
+def _campaigned(target: str, findings: Findings, result: Result) -> bool:
+    """Whether there is one that the tree as it is does not have."""
+    for finding, _ in findings:
+        if finding.signature not in result.strangers:
+            file = findings.folder / target / finding.file
+            if _torchproof(ROOT, "replay", target, str(file)).wait() == 0:
+                result.target = target
+                result.signature = finding.signature
+                result.message = finding.message
+                return True
+            result.strangers.append(finding.signature)
+    return False
+
+
+def _torchproof(tree: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """`torchproof fuzz`, of a tree."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "conformance", "fuzz", *arguments],
+        cwd=tree,
+        env=_environment(tree),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 # ------------------------------------------------------------------- the report
@@ -316,7 +278,8 @@ def show(result: Result, console: Console) -> None:
     elif result.found:
         console.print(
             f"[green]found[/]      {bug.id} by {result.target}, "
-            f"{result.inputs:,} inputs, {result.seconds:.1f} s"
+            + ("guided" if bug.guided else f"{result.inputs:,} inputs")
+            + f", {result.seconds:.1f} s"
         )
         console.print(f"           [dim]{result.signature}[/]", highlight=False)
     else:
@@ -333,7 +296,12 @@ def summary(results: Sequence[Result]) -> Table:
     """How many each target found, and how long that took."""
     table = Table("target", "found", "median inputs", "median s", "longest s")
     for name in runnable():
-        found = [result for result in results if result.target == name]
+        # The engine's inputs are its own affair.
+        found = [
+            result
+            for result in results
+            if result.target == name and not result.bug.guided
+        ]
         if found:
             table.add_row(
                 name,

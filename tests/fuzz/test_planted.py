@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from conformance.fuzz.targets import TARGETS
-from tests.fuzz import plant
-from tests.fuzz.plant import Bug, Failure, Result
+from tests.fuzz import bugs, plant
+from tests.fuzz.bugs import Bug
+from tests.fuzz.plant import Failure, Result
 
-BUGS = {bug.id: bug for bug in plant.bugs()}
+BUGS = {bug.id: bug for bug in bugs.bugs()}
 
 #: Found by the first seeds or mutants, without torch.
 QUICK = ("stop_without_answer", "tar_octal_unchecked", "inflate_error_escapes")
 
 
 def test_every_patch_is_in_the_table_and_every_row_has_one() -> None:
-    assert len(BUGS) == len(plant.bugs()) >= 25
-    assert {path.stem for path in plant.PLANTED.glob("*.patch")} == BUGS.keys()
+    assert len(BUGS) == len(bugs.bugs()) >= 25
+    assert {path.stem for path in bugs.PLANTED.glob("*.patch")} == BUGS.keys()
 
 
 @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS)
@@ -39,11 +40,11 @@ def test_the_patch_applies_and_changes_the_parser_alone(bug: Bug) -> None:
         if line.startswith("+++ ")
     ]
     assert changed
-    with plant.planted(bug) as tree:
+    with bugs.planted(bug) as tree:
         for name in changed:
             assert name.startswith("conformance/parser/")
             source = (tree / name).read_text()
-            assert source != (plant.ROOT / name).read_text()
+            assert source != (bugs.ROOT / name).read_text()
             compile(source, name, "exec")
 
 
@@ -51,8 +52,8 @@ def test_a_patch_that_does_not_fit_is_an_error_that_says_so(tmp_path: Path) -> N
     (tmp_path / "file").write_text("something else\n")
     patch = tmp_path / "old.patch"
     patch.write_text("--- a/file\n+++ b/file\n@@ -1 +1 @@\n-before\n+after\n")
-    with pytest.raises(plant.Stale, match=r"old\.patch does not apply"):
-        plant.apply(patch, tmp_path)
+    with pytest.raises(bugs.Stale, match=r"old\.patch does not apply"):
+        bugs.apply(patch, tmp_path)
     assert (tmp_path / "file").read_text() == "something else\n"
 
 

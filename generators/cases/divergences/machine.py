@@ -40,6 +40,14 @@ def protocol_4() -> bytes:
     return saved({"weight": torch.arange(4.0)}, 4)
 
 
+@case("opcode:FRAME")
+def frame_crossed() -> bytes:
+    """A frame that ends in the middle of a string."""
+    text = pickle.SHORT_BINUNICODE + b"\5epoch" + pickle.STOP
+    frame = pickle.FRAME + struct.pack("<Q", 4)
+    return archive(pickle.PROTO + b"\4" + frame + text)
+
+
 @case("opcode:BYTEARRAY8", valid=True)
 def protocol_5() -> bytes:
     """A bytearray and a tensor that torch itself saved with pickle protocol 5."""
