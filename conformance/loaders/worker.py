@@ -158,12 +158,25 @@ class Worker:
         about an earlier answer, which no other child can answer. `meanwhile` is
         called once the child is at work; what it raises comes out here.
         """
+        raised: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                if meanwhile is not None:
+                    meanwhile()
+            except BaseException as error:  # noqa: BLE001 (for later)
+                # The answer must be taken first: it is no answer to the next one.
+                raised.append(error)
+
         with self._lock:
             try:
-                return self._ask(request, fresh, meanwhile or _nothing)
+                result = self._ask(request, fresh, work)
             except (EOFError, TimeoutError):
                 # Not the child, but the server that forks it.
-                return self._crash()
+                result = self._crash()
+        if raised:
+            raise raised[0]
+        return result
 
     def _ask(
         self,
@@ -197,12 +210,7 @@ class Worker:
     ) -> Result:
         server.mark()
         child.send({**request, "timeout": self.timeout})
-        try:
-            meanwhile()
-        except BaseException:
-            # An answer that nobody takes would be taken for the next one.
-            self._bury()
-            raise
+        meanwhile()
         try:
             kind, payload = child.read(self.timeout)
         except TimeoutError:
@@ -243,10 +251,6 @@ class Worker:
             child.close()
         if server is not None:
             server.end()
-
-
-def _nothing() -> None:
-    """There is nothing else to do."""
 
 
 def _died(status: int, output: str) -> Crash:
