@@ -65,6 +65,11 @@ class Pair:
         torch = self.torch
         return isinstance(torch, Outcome) and self.ours.digest == torch.digest
 
+    @property
+    def died(self) -> bool:
+        """Whether torch gave no answer at all."""
+        return not isinstance(self.torch, Outcome)
+
     def __str__(self) -> str:
         # Exception types and functions, and nothing of the input.
         return f"{self.mode.name}: {self.ours} / {_torch(self.torch)}"
@@ -120,7 +125,7 @@ def examine(data: bytes, thorough: bool = True) -> Judged:
             else:
                 unexplained.append(word)
             edge += f" {', '.join(names) or _cause(pair, result)}"
-        if isinstance(pair.torch, Outcome):
+        if not pair.died:
             # More of what hangs or dies would only be slow.
             feedback.walk(edge)
     found.signature = next(iter([*unexplained, *explained.values()]), None)
@@ -169,11 +174,19 @@ def _judged(pair: Pair, path: str) -> tuple[ModeResult, list[str]]:
         known = ModeResult(name, _DEATHS[type(torch)], refusal, str(torch))
     if known is not None:
         names = ledger.explaining(path, known)
-        if len(names) == 1 or known.verdict is Verdict.ONLY_OURS:
+        death = known.verdict, pair.cause
+        if len(names) == 1 or not pair.died or death in _CONFIRMED:
             return known, names
     # Asked again: a process with a past may have run out of memory, or of time.
     (result,) = check(path, reference(), [pair.mode]).modes
+    if pair.died:
+        _CONFIRMED.add((result.verdict, pair.cause))
     return result, [] if result.verdict.agrees else ledger.explaining(path, result)
+
+
+#: Deaths of torch that were seen twice on one input, each with our cause: the
+#: next time once is enough, for a hang costs a second.
+_CONFIRMED: Final[set[tuple[Verdict, str]]] = set()
 
 
 _DEATHS: Final[dict[type, Verdict]] = {

@@ -132,7 +132,8 @@ def test_what_is_raised_without_the_bug_is_not_its_doing(
         (Result(BUG, target="machine"), 0),
         (Result(BUG), 1),
         (Result(BUG, untried="no torch"), 0),
-        (Result(BUG, target="machine", strangers=["x"]), 1),
+        (Result(BUG, target="machine", strangers=["something else"]), 0),
+        (Result(BUG, stale="some_bug.patch does not apply"), 1),
         (Result(Bug("b", "c", ("machine",), survives="nobody looks there")), 0),
         (
             Result(
