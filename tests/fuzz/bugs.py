@@ -32,14 +32,12 @@ class Bug:
     """A row of the table.
 
     `broken` says what is wrong, `targets` which should find it, the likeliest
-    first. `guided` if that takes the engine, which knows what mutants cover.
-    `survives` is the reason why none does, if that is known.
+    first. `survives` is the reason why none does, if that is known.
     """
 
     id: str
     broken: str
     targets: tuple[str, ...]
-    guided: bool = False
     survives: str = ""
 
     @property

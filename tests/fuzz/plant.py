@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,8 +37,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from conformance.fuzz.campaign import available
-from conformance.fuzz.findings import Findings
 from conformance.fuzz.lookup import find, runnable
 
 from .bugs import ROOT, Bug, Stale, bugs, planted
@@ -140,7 +138,7 @@ def _run(command: Sequence[str], tree: Path, now: Path, seconds: float) -> int |
         process = subprocess.Popen(
             command,
             cwd=tree,
-            env=_environment(tree),
+            env={**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=printed,
@@ -156,19 +154,12 @@ def _run(command: Sequence[str], tree: Path, now: Path, seconds: float) -> int |
             process.wait()
 
 
-def _environment(tree: Path) -> Mapping[str, str]:
-    """A child imports what is in the tree, and has one order of sets."""
-    return {**os.environ, "PYTHONPATH": str(tree), "PYTHONHASHSEED": "0"}
-
-
 def search(bug: Bug, seconds: float) -> Result:
     """Lets the targets look for a bug, so many seconds in all."""
     result = Result(bug)
     targets = [name for name in bug.targets if name in runnable()]
     if not targets:
         result.untried = "no torch"
-    elif bug.guided and not available():
-        result.untried = "no atheris"
     else:
         try:
             with planted(bug) as tree:
@@ -179,12 +170,11 @@ def search(bug: Bug, seconds: float) -> Result:
 
 
 def _search(targets: Sequence[str], tree: Path, seconds: float, result: Result) -> None:
-    way = campaign if result.bug.guided else look
     for index, target in enumerate(targets):
         # The likeliest gets the most.
         left = seconds - result.seconds
         last = index == len(targets) - 1
-        if way(target, tree, left if last else left * 2 / 3, result):
+        if look(target, tree, left if last else left * 2 / 3, result):
             break
 
 
@@ -222,50 +212,6 @@ def look(target: str, tree: Path, seconds: float, result: Result) -> bool:
     return False
 
 
-def campaign(target: str, tree: Path, seconds: float, result: Result) -> bool:
-    """The same with the engine, which keeps mutants that cover something new."""
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        began = time.monotonic()
-        running = _torchproof(tree, "run", target, "--folder", folder, "--seed", "1")
-        try:
-            while running.poll() is None and time.monotonic() < began + seconds:
-                time.sleep(1)
-                if _campaigned(target, Findings(Path(folder) / "findings"), result):
-                    break
-        finally:
-            result.seconds += time.monotonic() - began
-            # It ends its processes, and then itself.
-            running.terminate()
-            running.wait()
-    return result.found
-
-
-def _campaigned(target: str, findings: Findings, result: Result) -> bool:
-    """Whether there is one that the tree as it is does not have."""
-    for finding, _ in findings:
-        if finding.signature not in result.strangers:
-            file = findings.folder / target / finding.file
-            if _torchproof(ROOT, "replay", target, str(file)).wait() == 0:
-                result.target = target
-                result.signature = finding.signature
-                result.message = finding.message
-                return True
-            result.strangers.append(finding.signature)
-    return False
-
-
-def _torchproof(tree: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """`torchproof fuzz`, of a tree."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "conformance", "fuzz", *arguments],
-        cwd=tree,
-        env=_environment(tree),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 # ------------------------------------------------------------------- the report
 
 
@@ -279,8 +225,7 @@ def show(result: Result, console: Console) -> None:
     elif result.found:
         console.print(
             f"[green]found[/]      {bug.id} by {result.target}, "
-            + ("guided" if bug.guided else f"{result.inputs:,} inputs")
-            + f", {result.seconds:.1f} s"
+            f"{result.inputs:,} inputs, {result.seconds:.1f} s"
         )
         console.print(f"           [dim]{result.signature}[/]", highlight=False)
     else:
@@ -290,19 +235,14 @@ def show(result: Result, console: Console) -> None:
             f"{result.seconds:.0f} s)"
         )
     for stranger in result.strangers:
-        console.print(f"[red]           raised without it: {stranger}[/]")
+        console.print(f"[yellow]           raised without it: {stranger}[/]")
 
 
 def summary(results: Sequence[Result]) -> Table:
     """How many each target found, and how long that took."""
     table = Table("target", "found", "median inputs", "median s", "longest s")
     for name in runnable():
-        # The engine's inputs are its own affair.
-        found = [
-            result
-            for result in results
-            if result.target == name and not result.bug.guided
-        ]
+        found = [result for result in results if result.target == name]
         if found:
             table.add_row(
                 name,

@@ -126,6 +126,19 @@ def test_what_is_raised_without_the_bug_is_not_its_doing(
     assert result.inputs == 91
 
 
+def test_what_could_not_be_compared_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The tree as it is did not come to the input in its time."""
+    result, _ = hunted(
+        monkeypatch,
+        planted=[(Failure(7, "escaped | KeyError"), 7), (None, 90)],
+        clean=[(None, 6)],
+    )
+    assert not result.found
+    assert result.strangers == ["not confirmed in time"]
+
+
 @pytest.mark.parametrize(
     ("result", "status"),
     [
