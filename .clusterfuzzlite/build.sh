@@ -10,7 +10,7 @@ python3 -m pip install "$SRC/torchproof"
 # From here on what is installed is used, not the folder of the same name.
 mkdir -p "$WORK/torchproof"
 cd "$WORK/torchproof"
-python3 -m conformance.fuzz.ossfuzz .
+python3 -m conformance.fuzz.campaign.ossfuzz .
 
 for fuzzer in fuzz_*.py; do
   # torch is what the target needs that is not built here.

@@ -93,10 +93,10 @@ def inputs(count: int) -> dict[str, list[bytes]]:
 
 
 def _ours() -> tuple[Read, type[Exception]]:
-    from conformance.fuzz.engine import instrumented
+    from conformance.fuzz.campaign.engine import instrumented
 
     with instrumented(["conformance.parser"]):
-        from conformance.fuzz.reading import WEIGHTS
+        from conformance.fuzz.invariants.reading import WEIGHTS
         from conformance.fuzz.targets import machine
         from conformance.parser import CheckpointError
 
@@ -106,7 +106,7 @@ def _ours() -> tuple[Read, type[Exception]]:
 def _torch() -> tuple[Read, type[Exception]]:
     import io
 
-    from conformance.fuzz.engine import instrumented
+    from conformance.fuzz.campaign.engine import instrumented
 
     with instrumented(["torch._weights_only_unpickler", "torch._utils"]):
         import torch
@@ -154,7 +154,7 @@ SIDES: Final = {"ours": _ours, "torch": _torch}
 
 def run(side: str, path: Path) -> None:
     """One turn, in this process, and its end: prints a `Turn`."""
-    from conformance.fuzz.engine import limit_memory
+    from conformance.fuzz.campaign.engine import limit_memory
 
     read, refusal = SIDES[side]()
     given = msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])

@@ -18,9 +18,9 @@ from .triage import triage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.fuzz.campaign import Campaign
-    from conformance.fuzz.reach import Reached
-    from conformance.fuzz.summary import Summary
+    from conformance.fuzz.campaign.campaign import Campaign
+    from conformance.fuzz.campaign.reach import Reached
+    from conformance.fuzz.campaign.summary import Summary
     from conformance.fuzz.target import Target
 
 fuzz = typer.Typer(
@@ -118,8 +118,13 @@ def run(
     Exits with 0 if nothing was found, 1 if something was, 2 if it could not run.
     """
     from conformance.fuzz import lookup
-    from conformance.fuzz.campaign import Campaign, Limits, Unavailable, available
-    from conformance.fuzz.job import Broken
+    from conformance.fuzz.campaign.campaign import (
+        Campaign,
+        Limits,
+        Unavailable,
+        available,
+    )
+    from conformance.fuzz.campaign.job import Broken
     from conformance.report import fuzz as view
     from conformance.report.terminal import console
 
@@ -225,7 +230,7 @@ def report(
 
     Exits with 0 if they found nothing, 1 if they did, 2 if there are none.
     """
-    from conformance.fuzz.summary import summaries
+    from conformance.fuzz.campaign.summary import summaries
     from conformance.report import fuzz as view
     from conformance.report.terminal import console
 
@@ -245,7 +250,7 @@ def report(
 
 def _reached(folder: Path, found: list[Summary]) -> Reached:
     try:
-        from conformance.fuzz.reach import ReachFailed, reach
+        from conformance.fuzz.campaign.reach import ReachFailed, reach
     except ModuleNotFoundError as error:
         fail(
             f"{error.name} is missing; install it with pip install 'torchproof[report]'"
@@ -278,7 +283,7 @@ def replay(
     Exits with 0 if nothing is raised, 1 if something is, 2 if it could not be
     tried.
     """
-    from conformance.fuzz.replaying import replay as run_again
+    from conformance.fuzz.campaign.replaying import replay as run_again
     from conformance.report import fuzz as view
     from conformance.report.terminal import console
 

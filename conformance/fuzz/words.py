@@ -57,7 +57,7 @@ def build(corpus: Path | None = None) -> Words:
     from conformance.corpus.format import cases, corpus_folder
     from conformance.corpus.paths import traced
 
-    from .mutation.stack import split
+    from .mutation.pickles.stack import split
 
     names: set[Name] = set(_names_in_tables())
     strings: Counter[str] = Counter()
@@ -105,7 +105,7 @@ class _Kept(msgspec.Struct, frozen=True):
 def _fingerprint() -> str:
     from conformance.corpus.format import CASES, corpus_folder
 
-    from .mutation import pieces
+    from .mutation.pickles import pieces
 
     digest = hashlib.sha256(repr(sorted(_names_in_tables())).encode())
     sources = [Path(__file__), Path(pieces.__file__)]
@@ -118,7 +118,7 @@ def _names_in_tables() -> Iterator[Name]:
     """What the parser knows, and what nobody should."""
     from conformance.parser import globals as known
 
-    from .mutation import edges
+    from .mutation.pickles import edges
 
     yield from edges.GLOBALS
     tables = (known.WEIGHTS_ONLY, known.CALLS, known.NEW, known.CONSTANTS)
@@ -130,7 +130,7 @@ def _names_in_tables() -> Iterator[Name]:
 
 def _said(ops: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
     """The globals that opcodes name, and the short strings that they hold."""
-    from .mutation.spelling import read
+    from .mutation.pickles.spelling import read
 
     for op in ops:
         told = read(op) if len(op) <= _LONGEST else None
@@ -150,7 +150,7 @@ def _said(ops: Iterable[bytes]) -> Iterator[tuple[str, Any]]:
 def _pieces(pickles: Iterable[bytes]) -> tuple[bytes, ...]:
     """The shortest of each kind; of every opcode's kinds the most frequent, turn by
     turn for each of its labels."""
-    from .mutation.pieces import pieces
+    from .mutation.pickles.pieces import pieces
 
     shortest: dict[tuple[int, str, str], bytes] = {}
     often: Counter[tuple[int, str, str]] = Counter()
@@ -207,8 +207,8 @@ def dictionary(words: Words) -> str:
     """A dictionary for libFuzzer (`-dict`): opcodes, names, signatures, strings."""
     from conformance.parser.opcodes import OPCODES
 
-    from .mutation import edges
-    from .mutation.spelling import SPELLINGS, integer, named, write
+    from .mutation.pickles import edges
+    from .mutation.pickles.spelling import SPELLINGS, integer, named, write
 
     numbers = SPELLINGS["int"][:4]
     entries = [

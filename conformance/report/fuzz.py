@@ -14,11 +14,11 @@ from rich.text import Text
 from .terminal import console, grid, plural, sized, styled
 
 if TYPE_CHECKING:
-    from conformance.fuzz.campaign import Limits
-    from conformance.fuzz.reach import Reached
-    from conformance.fuzz.replaying import Replayed
-    from conformance.fuzz.statistics import Progress
-    from conformance.fuzz.summary import Found, Outcome, Summary
+    from conformance.fuzz.campaign.campaign import Limits
+    from conformance.fuzz.campaign.reach import Reached
+    from conformance.fuzz.campaign.replaying import Replayed
+    from conformance.fuzz.campaign.statistics import Progress
+    from conformance.fuzz.campaign.summary import Found, Outcome, Summary
 
 #: Seconds between two lines where there is no terminal to draw on.
 PAUSE: Final = 5.0

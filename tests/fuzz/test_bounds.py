@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.fuzz.invariants import CHAINED, Subject, check
+from conformance.fuzz.invariants.checks import CHAINED, Subject, check
+from conformance.fuzz.invariants.trees import found, longest_chain
 from conformance.fuzz.target import Violation
-from conformance.fuzz.trees import found, longest_chain
 from conformance.parser import Object, Storage, Tensor
 from conformance.parser.values import Global
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from conformance.fuzz import campaign as campaigns
-from conformance.fuzz import statistics
-from conformance.fuzz.campaign import Campaign, Limits, Unavailable
+from conformance.fuzz.campaign import campaign as campaigns
+from conformance.fuzz.campaign import statistics
+from conformance.fuzz.campaign.campaign import Campaign, Limits, Unavailable
+from conformance.fuzz.campaign.job import Broken, environment
+from conformance.fuzz.campaign.statistics import Log, Progress, Started
+from conformance.fuzz.campaign.summary import Summary, summaries
 from conformance.fuzz.findings import Findings
-from conformance.fuzz.job import Broken, environment
-from conformance.fuzz.statistics import Log, Progress, Started
-from conformance.fuzz.summary import Summary, summaries
 from tests.fuzz import fakes
 
 FAKES = "tests.fuzz.fakes"
@@ -146,7 +146,7 @@ def test_coverage_finds_what_luck_would_not(
     ("name", "signature"),
     [
         ("crash", "died | Segmentation fault | fakes.py:_die"),
-        ("hang", "died | timeout | fakes.py:_magic"),
+        ("hang", "died | timeout | fakes.py:run_hang"),
     ],
 )
 def test_an_input_that_ends_a_job_is_found_and_the_job_replaced(
@@ -285,7 +285,7 @@ def jobs_of(folder: Path) -> list[int]:
             arguments = path.read_bytes()
         except OSError:
             continue  # it ended meanwhile
-        if b"fuzz.engine" in arguments and os.fsencode(folder) in arguments:
+        if b"campaign.engine" in arguments and os.fsencode(folder) in arguments:
             found.append(int(path.parent.name))
     return found
 

@@ -12,10 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from conformance import cli
-from conformance.fuzz import campaign, lookup
-from conformance.fuzz.campaign import Limits
+from conformance.fuzz import lookup
+from conformance.fuzz.campaign import campaign
+from conformance.fuzz.campaign.campaign import Limits
+from conformance.fuzz.campaign.statistics import Log, Progress, Started
 from conformance.fuzz.findings import Findings
-from conformance.fuzz.statistics import Log, Progress, Started
 from conformance.report import fuzz as view
 from tests.builders import checkpoints
 from tests.fuzz import fakes
@@ -275,7 +276,7 @@ def test_coverage_for_people(tmp_path: Path) -> None:
 def test_coverage_is_optional(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ran(tmp_path, "parse", 1)
     monkeypatch.setitem(sys.modules, "coverage", None)
-    monkeypatch.delitem(sys.modules, "conformance.fuzz.reach", raising=False)
+    monkeypatch.delitem(sys.modules, "conformance.fuzz.campaign.reach", raising=False)
     done = fuzz("report", "--coverage", "--folder", tmp_path)
     assert done.exit_code == 2
     assert "coverage is missing; install it with pip install" in done.stderr

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("atheris")
 
-from conformance.fuzz import engine
+from conformance.fuzz.campaign import engine
+from conformance.fuzz.campaign.job import Broken, Job, Process, Report, environment
 from conformance.fuzz.findings import Findings
-from conformance.fuzz.job import Broken, Job, Process, Report, environment
 from conformance.fuzz.target import Target
 from conformance.fuzz.words import Words
 from tests.fuzz import fakes
@@ -26,7 +26,7 @@ def test_only_the_parser_is_instrumented() -> None:
     """Neither the mutators nor anything else of ours counts as coverage."""
     program = """
 import json, sys
-from conformance.fuzz.engine import instrumented
+from conformance.fuzz.campaign.engine import instrumented
 from conformance.fuzz.lookup import find
 with instrumented(("conformance.parser",)):
     import conformance.parser, conformance.compare, conformance.fuzz.mutation
@@ -148,7 +148,7 @@ def test_an_engine_whose_campaign_is_gone_ends(
 
 def test_memory_is_limited_beyond_what_there_is() -> None:
     program = """
-from conformance.fuzz.engine import limit_memory
+from conformance.fuzz.campaign.engine import limit_memory
 limit_memory(1 << 28)
 bytearray(1 << 27)
 try:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from conformance.fuzz.campaign import Campaign, Limits, available
+from conformance.fuzz.campaign.campaign import Campaign, Limits, available
 from conformance.fuzz.lookup import default_words
 from conformance.fuzz.targets import TARGETS
 

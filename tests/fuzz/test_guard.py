@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conformance.fuzz.guard import GUARD
+from conformance.fuzz.invariants.guard import GUARD
 from conformance.fuzz.target import Violation
 
 

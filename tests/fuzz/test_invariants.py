@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.fuzz import cost
-from conformance.fuzz.invariants import Subject, check
-from conformance.fuzz.reading import MODES, Mode, mode_of
+from conformance.fuzz.invariants import cost
+from conformance.fuzz.invariants.checks import Subject, check
+from conformance.fuzz.invariants.reading import MODES, Mode, mode_of
 from conformance.fuzz.target import Violation, signature
 from conformance.fuzz.targets import TARGETS
-from conformance.parser import (
-    Malformed,
-    Storage,
-    Tensor,
-    Truncated,
-    loading,
-    source,
-)
+from conformance.parser import Malformed, Storage, Tensor, Truncated, loading, source
 from conformance.parser.execute import DISPATCH
 from conformance.parser.globals import CONSTANTS
 from generators import handmade

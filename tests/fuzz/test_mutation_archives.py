@@ -11,9 +11,10 @@ from typing import Final
 
 import pytest
 
-from conformance.fuzz.mutation import archives, layout
-from conformance.fuzz.mutation.tearing import apart
-from conformance.fuzz.mutation.zips import (
+from conformance.fuzz.mutation import archives
+from conformance.fuzz.mutation.archives import layout, mutants
+from conformance.fuzz.mutation.archives.tearing import apart
+from conformance.fuzz.mutation.archives.zips import (
     DEFLATED,
     STORED,
     Archive,
@@ -39,12 +40,12 @@ def test_most_mutants_still_open() -> None:
 CONTENTS: Final = [
     pytest.param(mutation, share, id=mutation.__name__)
     for mutation, share in (
-        (archives.pickled, 0.95),
-        (archives.resized, 0.6),
-        (archives.damaged, 0.4),
-        (archives.repacked, 0.95),
-        (archives.swapped_order, 0.95),
-        (archives.added, 0.8),
+        (mutants.pickled, 0.95),
+        (mutants.resized, 0.6),
+        (mutants.damaged, 0.4),
+        (mutants.repacked, 0.95),
+        (mutants.swapped_order, 0.95),
+        (mutants.added, 0.8),
         (layout.unlisted, 0.95),
     )
 ]
@@ -52,7 +53,7 @@ CONTENTS: Final = [
 
 @pytest.mark.parametrize(("mutation", "share"), CONTENTS)
 def test_what_is_not_chosen_to_lie_is_right(
-    mutation: archives.Mutation, share: float
+    mutation: mutants.Mutation, share: float
 ) -> None:
     random = seeded(mutation.__name__)
     found = random.sample(zips(), 100)

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from conformance.corpus.stream import opcodes_of
 from conformance.fuzz.mutation import archives, edits, files, streams, tars
-from conformance.fuzz.mutation.tearing import apart
-from conformance.fuzz.mutation.zips import (
-    Archive,
-)
+from conformance.fuzz.mutation.archives import mutants
+from conformance.fuzz.mutation.archives.tearing import apart
+from conformance.fuzz.mutation.archives.zips import Archive
 from conformance.fuzz.words import Words
 from conformance.parser import CheckpointError
 from tests.builders import checkpoints, legacy
@@ -146,7 +145,7 @@ def torn() -> Archive:
 
 #: Files on which the mutations of a kind can do something.
 TABLES: Final[tuple[tuple[str, Any, Callable[[], Any], Callable[[Any], Any]], ...]] = (
-    ("archives", archives.MUTATIONS, torn, Archive.together),
+    ("archives", mutants.MUTATIONS, torn, Archive.together),
     ("streams", streams.MUTATIONS, lambda: streams.apart(LEGACY)[0], bytes),
     ("plain", streams.PLAIN, lambda: streams.apart(PLAIN)[0], bytes),
     ("tars", tars.MUTATIONS, lambda: tars.apart(TAR), bytes),

@@ -17,9 +17,17 @@ from hypothesis import strategies as st
 from conformance.corpus.format import cases, corpus_folder
 from conformance.corpus.paths import traced
 from conformance.corpus.stream import opcodes_of
-from conformance.fuzz.mutation import edges, followed, pickles, rebuild, spelling
-from conformance.fuzz.mutation.pickles import EDITS, FOLLOWED, GROWTH, WILD, Edit, split
-from conformance.fuzz.mutation.stack import (
+from conformance.fuzz.mutation import pickles
+from conformance.fuzz.mutation.pickles import edges, followed, rebuild, spelling
+from conformance.fuzz.mutation.pickles.mutants import (
+    EDITS,
+    FOLLOWED,
+    GROWTH,
+    WILD,
+    Edit,
+    split,
+)
+from conformance.fuzz.mutation.pickles.stack import (
     CODES,
     EFFECTS,
     Ops,

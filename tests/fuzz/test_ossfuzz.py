@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from conformance.fuzz import campaign, ossfuzz
-from conformance.fuzz.job import environment
+from conformance.fuzz.campaign import campaign, ossfuzz
+from conformance.fuzz.campaign.job import environment
 from conformance.fuzz.words import Words
 from tests.fuzz import fakes
 
 #: As `fuzz_<target>.py` does, with words that lie elsewhere and a target of ours.
 PROGRAM = """
 import sys
-from conformance.fuzz import engine
+from conformance.fuzz.campaign import engine
 
 def find(name):
     import conformance.parser

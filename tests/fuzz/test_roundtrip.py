@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.fuzz.invariants.trees import found
 from conformance.fuzz.roundtrip.choices import Choices
 from conformance.fuzz.roundtrip.specs import Expected
 from conformance.fuzz.target import Violation
 from conformance.fuzz.targets import TARGETS
 from conformance.fuzz.targets.roundtrip import built
-from conformance.fuzz.trees import found
 from conformance.parser import (
     CheckpointError,
     Storage,

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conformance.fuzz.invariants.reading import FULL
 from conformance.fuzz.lookup import default_words
-from conformance.fuzz.reading import FULL
 from conformance.fuzz.targets import TARGETS, costly, folder, machine
 from conformance.fuzz.words import Words
 from conformance.parser import CheckpointError, load

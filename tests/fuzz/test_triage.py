@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from conformance.fuzz.mutation.stack import split
+from conformance.fuzz.mutation.pickles.stack import split
 from conformance.fuzz.triage import archives, levels, pickles, run
 from conformance.fuzz.triage.clusters import cluster
 from conformance.fuzz.triage.ddmin import ddmin

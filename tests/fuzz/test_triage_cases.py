@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from conformance.commands.triage import triage as command
 from conformance.fuzz.findings import Findings
-from conformance.fuzz.mutation.stack import split
+from conformance.fuzz.mutation.pickles.stack import split
 from conformance.fuzz.target import Target, Violation, signature
 from conformance.fuzz.triage import cases, run
 from conformance.fuzz.triage.cases import Case

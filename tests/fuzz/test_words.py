@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from conformance.fuzz import words
-from conformance.fuzz.mutation import pieces
-from conformance.fuzz.mutation.stack import CODES, GETS, PUTS, split
+from conformance.fuzz.mutation.pickles import pieces
+from conformance.fuzz.mutation.pickles.stack import CODES, GETS, PUTS, split
 from conformance.fuzz.words import Words
 from conformance.parser import CheckpointError
 from conformance.parser.opcodes import OPCODES

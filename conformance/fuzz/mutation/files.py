@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from ..words import Words
 from . import archives, streams, tars
+from .archives.tearing import apart
+from .archives.zips import DEFLATED, Archive, Directory, End
 from .edits import damage
-from .tearing import apart
-from .zips import DEFLATED, Archive, Directory, End
 
 #: How often the mutant is in another container than the file.
 _CROSSED: Final = 0.05

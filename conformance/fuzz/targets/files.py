@@ -7,8 +7,8 @@ from typing import Final
 
 from conformance.parser import Limits
 
-from .. import offering
-from ..invariants import (
+from ..invariants import offering
+from ..invariants.checks import (
     Subject,
     check,
     elements_are_there,
@@ -16,9 +16,9 @@ from ..invariants import (
     offered_anyhow,
     twice_the_same,
 )
+from ..invariants.offering import OFFERS, reader
+from ..invariants.reading import TIGHT
 from ..mutation import archives, files, streams, tars
-from ..offering import OFFERS, reader
-from ..reading import TIGHT
 from ..target import Target
 from . import seeds
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 from generators import handmade
 from generators.handmade import Piece, build, call, name, new
 
-from .. import offering
-from ..invariants import Subject, check
+from ..invariants import offering
+from ..invariants.checks import Subject, check
+from ..invariants.reading import TIGHT, Mode
 from ..mutation import archives, edits, pickles
-from ..reading import TIGHT, Mode
 from ..target import Target
 from ..words import Words
 from . import seeds

@@ -7,22 +7,16 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Final
 
-from conformance.parser import (
-    CheckpointError,
-    Malformed,
-    Storage,
-    Trace,
-    containers,
-)
+from conformance.parser import CheckpointError, Malformed, Storage, Trace, containers
 from conformance.parser.context import Context, record_key, storage_id
 from conformance.parser.limits import Budget
 from conformance.parser.unpickler import Data
 
-from ..cost import Metered
-from ..guard import GUARD
-from ..invariants import COSTLY, Subject, check
+from ..invariants.checks import COSTLY, Subject, check
+from ..invariants.cost import Metered
+from ..invariants.guard import GUARD
+from ..invariants.reading import FULL, TIGHT, Mode
 from ..mutation import pickles
-from ..reading import FULL, TIGHT, Mode
 from ..target import Target, Violation
 from . import costly, seeds
 

@@ -12,17 +12,17 @@ from conformance.compare import compare
 from conformance.loaders.ours import describe
 from conformance.parser import GlobalNotAllowed, Limits
 
-from .. import bounds
+from ..invariants import bounds
+from ..invariants.offering import guarded_load
+from ..invariants.reading import FULL, WEIGHTS, Mode
+from ..invariants.trees import found
 from ..mutation import edits
-from ..offering import guarded_load
-from ..reading import FULL, WEIGHTS, Mode
 from ..roundtrip.choices import Choices
 from ..roundtrip.specs import Expected
 from ..roundtrip.storages import Storages
 from ..roundtrip.trees import Tree
 from ..roundtrip.writing import Form, write
 from ..target import Target, Violation
-from ..trees import found
 from ..words import Words
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from ..mutation.tearing import apart
-from ..mutation.zips import (
+from ..mutation.archives.tearing import apart
+from ..mutation.archives.zips import (
     STORED,
     Archive,
     Directory,

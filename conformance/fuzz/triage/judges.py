@@ -9,14 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from conformance.loaders.worker import (
-    Answer,
-    Crash,
-    Hang,
-    OutOfMemory,
-    Result,
-    Worker,
-)
+from conformance.loaders.worker import Answer, Crash, Hang, OutOfMemory, Result, Worker
 
 from .facts import Facts
 

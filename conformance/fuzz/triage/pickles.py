@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from conformance.parser.opcodes import BY_CODE, OPCODES
 
-from ..mutation.stack import (
+from ..mutation.pickles.stack import (
     EFFECTS,
     GROUPING,
     PAIRED,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from ..mutation.stack import Ops
+from ..mutation.pickles.stack import Ops
 from . import pickles
 from .ddmin import ddmin
 from .search import Level, Search

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ..mutation.stack import split, start_of
+from ..mutation.pickles.stack import split, start_of
 from ..mutation.streams import (
     KEYS,
     MAGIC,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..mutation.stack import split
+from ..mutation.pickles.stack import split
 from ..mutation.tars import Row, Tar, apart, is_tar, rows
 from . import records
 

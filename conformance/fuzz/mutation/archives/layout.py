@@ -11,8 +11,8 @@ from copy import copy
 from random import Random
 from typing import Final
 
-from ..words import Words
-from .edits import damage, lie
+from ...words import Words
+from ..edits import damage, lie
 from .headers import variant
 from .tearing import apart
 from .zips import FULL, FULL16, Archive, Directory, End, Locator, Raw, true

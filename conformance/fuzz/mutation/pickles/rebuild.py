@@ -10,19 +10,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from ..words import Words
+from ...words import Words
 from . import edges
-from .spelling import (
-    edge,
-    integer,
-    name,
-    named,
-    number,
-    pick,
-    read,
-    text,
-    write,
-)
+from .spelling import edge, integer, name, named, number, pick, read, text, write
 from .stack import (
     CALLS,
     PERSISTENT,

@@ -3,7 +3,7 @@
 Each target is run on its corpus and seeds under coverage.py, without atheris, in
 a process of its own: what counts is what the files do, whoever made them.
 
-    python -m conformance.fuzz.reach TARGET DATA FOLDER...
+    python -m conformance.fuzz.campaign.reach TARGET DATA FOLDER...
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zlib import crc32
 import coverage
 import msgspec
 
+from ..lookup import find
 from .job import environment
-from .lookup import find
 
 #: What is measured.
 PACKAGE: Final = "conformance.parser"

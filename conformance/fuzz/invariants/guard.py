@@ -12,7 +12,7 @@ from threading import get_ident
 from types import FrameType
 from typing import Any, Final
 
-from .target import Violation
+from ..target import Violation
 
 #: What changes nothing, among all that Python tells its hooks of: `id()`, and a
 #: look at the code of a frame, which those who count lines need.

@@ -1,6 +1,6 @@
 """One process of a campaign: atheris, a target, a mutator.
 
-    python -m conformance.fuzz.engine JOB [libFuzzer's options and folders]
+    python -m conformance.fuzz.campaign.engine JOB [libFuzzer's options and folders]
 
 JOB is a `Job` as JSON. What the target raises is filed and the process goes on:
 only a signal or libFuzzer's time limit ends it early, and leaves an artifact.
@@ -35,12 +35,12 @@ import atheris
 import msgspec
 from atheris.import_hook import AtherisMetaPathFinder
 
-from . import feedback
-from .findings import Findings, described
+from .. import feedback
+from ..findings import Findings, described
+from ..lookup import find
+from ..target import Target, signature
+from ..words import Words
 from .job import Job, Report
-from .lookup import find
-from .target import Target, signature
-from .words import Words
 
 #: One execution in so many is thorough; which, the input decides.
 THOROUGH: Final = 128
@@ -59,7 +59,8 @@ class _Finder(AtherisMetaPathFinder):  # type: ignore[misc]
     """Instruments some modules; atheris' own instruments whole distributions."""
 
     def __init__(self, modules: Sequence[str]) -> None:
-        super().__init__(set(), set(), True, True)
+        # Without comparisons: one execution in ten more.
+        super().__init__(set(), set(), True, False)
         self._modules = modules
         self.found = False
 
@@ -204,7 +205,9 @@ def main(arguments: Sequence[str]) -> None:
     limit_memory(job.memory)
     engine = Engine(target, Findings(Path(job.findings)), reports)
     # libFuzzer's merge starts its first argument again, through a shell.
-    again = shlex.join([sys.executable, "-m", "conformance.fuzz.engine", document])
+    again = shlex.join(
+        [sys.executable, "-m", "conformance.fuzz.campaign.engine", document]
+    )
     atheris.Setup(
         [again, *options],
         engine.one,

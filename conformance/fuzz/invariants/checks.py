@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from conformance.parser import CheckpointError, Limits, Storage
 
+from ..target import Violation
 from . import bounds, cost
 from .reading import FULL, MODES, Answer, Read, answer, mode_of
 from .state import GLANCED, State
-from .target import Violation
 from .trees import Found, found, longest_chain
 
 

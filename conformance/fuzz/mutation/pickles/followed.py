@@ -12,19 +12,9 @@ from functools import wraps
 from random import Random
 from typing import Final, NamedTuple
 
-from ..words import Words
+from ...words import Words
 from . import edges
-from .spelling import (
-    BY_OPCODE,
-    SPELLINGS,
-    edge,
-    named,
-    opcode,
-    pick,
-    read,
-    text,
-    write,
-)
+from .spelling import BY_OPCODE, SPELLINGS, edge, named, opcode, pick, read, text, write
 from .stack import (
     CALLS,
     CODES,

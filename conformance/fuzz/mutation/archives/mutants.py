@@ -14,9 +14,10 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from ..words import Words
-from . import headers, layout, pickles
-from .edits import damage, lie
+from ...words import Words
+from .. import pickles
+from ..edits import damage, lie
+from . import headers, layout
 from .tearing import apart
 from .zips import DEFLATED, STORED, Archive, Entry, Record
 

@@ -1,6 +1,6 @@
 """What OSS-Fuzz and ClusterFuzzLite build: one program for each target.
 
-    python -m conformance.fuzz.ossfuzz FOLDER
+    python -m conformance.fuzz.campaign.ossfuzz FOLDER
 
 writes into the folder, for every target that needs no torch, `fuzz_<target>.py`,
 its libFuzzer options and dictionary, and its seeds as an archive; and the words
@@ -18,13 +18,13 @@ from typing import Final
 
 import msgspec
 
-from .lookup import default_words
-from .target import Target
-from .words import dictionary
+from ..lookup import default_words
+from ..target import Target
+from ..words import dictionary
 
 _PROGRAM: Final = '''"""{invariant}"""
 
-from conformance.fuzz.engine import alone
+from conformance.fuzz.campaign.engine import alone
 
 if __name__ == "__main__":
     alone("{name}")
@@ -64,7 +64,7 @@ def _write_seeds(path: Path, target: Target) -> None:
 
 
 if __name__ == "__main__":
-    from .targets import TARGETS
+    from ..targets import TARGETS
 
     write(
         Path(sys.argv[1]),

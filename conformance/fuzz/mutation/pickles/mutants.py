@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from ..words import Words
+from ...words import Words
 from . import edges, followed, rebuild, wild
 from .spelling import pick
 from .stack import CODES, Ops, split

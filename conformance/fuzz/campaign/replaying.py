@@ -13,10 +13,10 @@ import msgspec
 
 from conformance.loaders.worker import Answer, Crash, Hang, Worker
 
-from .findings import described
+from ..findings import described
+from ..lookup import find
+from ..target import signature
 from .job import death, environment
-from .lookup import find
-from .target import signature
 
 #: Bytes that the target may use.
 MEMORY: Final = 8 << 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .findings import Findings
+from ..findings import Findings
 from .statistics import NAME, Progress, Started, read
 
 

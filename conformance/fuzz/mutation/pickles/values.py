@@ -6,7 +6,7 @@ from itertools import chain
 from random import Random
 from typing import Final, NamedTuple
 
-from ..words import Words
+from ...words import Words
 from .spelling import double, integer, named, opcode, pick, text
 from .stack import (
     CODES,

@@ -31,13 +31,13 @@ import msgspec
 
 from conformance import __version__
 
+from ..findings import Findings
+from ..target import Target
+from ..words import Words, dictionary
 from .crew import Crew
-from .findings import Findings
 from .job import Broken, Death, Job, Process
 from .statistics import Log, Progress, Run, Started
 from .summary import Outcome, found
-from .target import Target
-from .words import Words, dictionary
 
 #: Where campaigns are, unless another folder is named.
 FOLDER: Final = Path("build/fuzz")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from conformance.parser import Tensor
 from conformance.parser.dtypes import DTYPES
 
-from .target import Violation
+from ..target import Violation
 
 PLAIN: Final = "torch.Tensor"
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from ..words import Words
-from .edits import damage, lie
+from ...words import Words
+from ..edits import damage, lie
 from .zips import FOLLOWS, FULL, FULL16, Archive, Entry, Record
 
 Header = Entry | Record

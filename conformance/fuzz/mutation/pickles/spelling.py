@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from conformance.parser.opcodes import BY_CODE, OPCODES
 
-from ..words import Words
+from ...words import Words
 from . import edges
 
 #: In bytes. Longer arguments are not read: spelled otherwise they could grow.

@@ -11,8 +11,8 @@ from conformance.description import to_json
 from conformance.loaders import ours
 from conformance.parser import CheckpointError, Limits
 
+from ..target import Violation
 from .guard import GUARD
-from .target import Violation
 from .trees import Found, found
 
 

@@ -79,8 +79,11 @@ _FRAME: Final = re.compile(rb' +File "(.+)", line \d+ in (.+)$')
 _FATAL: Final = re.compile(rb"Fatal Python error: (.+)$")
 _UNCAUGHT: Final = re.compile(rb" === Uncaught Python exception: ===")
 
+#: The module that is started.
+ENGINE: Final = f"{__package__}.engine"
+
 #: What is ours, in a traceback, and who calls the targets.
-_HERE: Final = str(Path(__file__).parent.parent) + os.sep
+_HERE: Final = str(Path(__file__).parents[2]) + os.sep
 _CALLERS: Final = {
     str(Path(__file__).with_name(name)) for name in ("engine.py", "replaying.py")
 }
@@ -109,7 +112,13 @@ class Process:
         self._left = {1: b"", 2: b""}
         document = msgspec.json.encode(job).decode()
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "conformance.fuzz.engine", document, *options],
+            [
+                sys.executable,
+                "-m",
+                "conformance.fuzz.campaign.engine",
+                document,
+                *options,
+            ],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

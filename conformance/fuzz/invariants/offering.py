@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from conformance.parser import Limits, load
 
+from ..target import Violation
 from .guard import GUARD
 from .reading import Mode, Read
-from .target import Violation
 
 #: `with offer(data) as (file, path)`: what `load` gets, and what it may open.
 Offer = Callable[[bytes], AbstractContextManager[tuple[Any, str]]]

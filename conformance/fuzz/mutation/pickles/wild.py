@@ -7,7 +7,7 @@ from typing import Final
 
 from conformance.parser.opcodes import BY_CODE
 
-from ..words import Words
+from ...words import Words
 from .spelling import lying, opcode, pick
 from .stack import ROOM, Ops, anywhere, split
 
