@@ -540,7 +540,8 @@ def _stop(m: Unpickler, p: int) -> int:
 
 
 def _frame(m: Unpickler, p: int) -> int:
-    m.take(p + 8, _UINT8(m.data, p)[0])
+    # Not taken: frames inside each other would be copied again and again.
+    m.announced(p + 8, _UINT8(m.data, p)[0])
     return p + 8
 
 

@@ -10,9 +10,23 @@ from typing import Any, Final
 
 import numpy as np
 
-from .errors import LimitExceeded, quote
+from .errors import LimitExceeded, Malformed, quote
 from .limits import Limits
 from .values import Global, Object
+
+# --------------------------------------------------------------- what is below them
+
+
+def items_of(mapping: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """The keys and values of a dict from the file, as `dict(mapping)` takes them.
+
+    Raises `Malformed` where an attribute from the file stands in for `keys`, which
+    Python would call.
+    """
+    if "keys" in getattr(mapping, "__dict__", ()):
+        raise Malformed("a dict whose keys an attribute hides", phase="rebuild")
+    return list(type(mapping).items(mapping))
+
 
 # ------------------------------------------------------------- what may be hashed
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import text
 from .errors import LimitExceeded, Malformed, Unsupported, quote
+from .keys import items_of
 from .registry import Table
 from .values import Device, DType, Global, Inert
 
@@ -88,7 +89,7 @@ def _frozenset(machine: Unpickler, value: Any = ()) -> Any:
 def _mapping(machine: Unpickler, target: dict[Any, Any], value: Any) -> Any:
     """`target` filled as `dict()` would from a dict or from pairs."""
     if type(value) in (dict, OrderedDict, defaultdict, Counter):
-        value = list(value.items())
+        value = items_of(value)
     pairs = _items(machine, value)
     if pairs is None:
         return NotImplemented

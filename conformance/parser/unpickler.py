@@ -24,7 +24,7 @@ from . import rebuild
 from .chains import Chains
 from .errors import CheckpointError, LimitExceeded, Malformed, Truncated
 from .execute import DISPATCH
-from .keys import PENDING, SHORT, hash_cost, tree_path
+from .keys import PENDING, SHORT, hash_cost, items_of, tree_path
 from .limits import Budget, Limits
 from .opcodes import BY_CODE
 from .trace import Trace
@@ -297,7 +297,8 @@ class Unpickler:
             if not all(type(name) in (str, bytes) for name in part):
                 raise Malformed("an attribute's name is no string", phase="rebuild")
             self.spend(len(part) + sum(map(len, part)))
-            merged.update(part)
+            # C pickle walks the dict itself, torch's machine asks for its keys.
+            merged.update(items_of(part) if self.weights_only else dict.items(part))
         return merged
 
     def pop_mark(self) -> list[Any]:
@@ -325,9 +326,13 @@ class Unpickler:
 
     def take(self, position: int, size: int) -> Data:
         """`size` bytes, checked against what is there before they are touched."""
+        self.announced(position, size)
+        return self.data[position : position + size]
+
+    def announced(self, position: int, size: int) -> None:
+        """Raises `Truncated` if there are fewer bytes than that."""
         if size > self.end - position:
             raise Truncated(
                 f"{size} bytes announced where {self.end - position} are left",
                 phase="pickle",
             )
-        return self.data[position : position + size]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from conformance.fuzz.invariants.cost import Metered
 from conformance.parser.errors import CheckpointError, LimitExceeded
 from conformance.parser.limits import Limits
 from tests.builders import pickles as p
@@ -437,6 +438,13 @@ def test_work_is_linear(name: str) -> None:
 
     small, large = cost(3_000), cost(48_000)
     assert large < 80 * small + 0.1
+
+
+def test_frames_are_not_copied() -> None:
+    """Of frames inside each other, each would be."""
+    data = Metered(p.pickle(*(p.FRAME(2) for _ in range(100)), p.NONE))
+    assert unpickle(data) is None
+    assert data.copied == 0
 
 
 def test_paths_of_deferred_checks_cost_little() -> None:

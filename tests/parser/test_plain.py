@@ -479,3 +479,16 @@ def test_copies_of_text_are_counted() -> None:
     for again in (path, encoded):
         with pytest.raises(LimitExceeded, match=r"Limits.copies_ratio"):
             unpickle(p.pickle(text, again * 1000), limits=limits)
+
+
+HIDDEN = p.call("collections.OrderedDict") + p.value({"keys": 7}) + p.BUILD
+
+
+def test_an_attribute_hides_the_keys() -> None:
+    """`dict()` and `__dict__.update` would call it, C pickle's BUILD does not."""
+    with pytest.raises(Malformed, match="whose keys an attribute hides"):
+        unpickle(p.pickle(p.GLOBAL("builtins", "dict"), HIDDEN, p.TUPLE1, p.REDUCE))
+    built = p.pickle(p.call("collections.OrderedDict"), HIDDEN, p.BUILD)
+    assert vars(unpickle(built)) == {}
+    with pytest.raises(Malformed, match="whose keys an attribute hides"):
+        unpickle(built, weights_only=True)

@@ -285,6 +285,13 @@ def test_what_makes_no_jagged_tensor(argument: Any) -> None:
         rebuilt(Call(f"{JAGGED}._rebuild_njt", argument))
 
 
+def test_an_attribute_hides_the_keys() -> None:
+    """Python would call it, as torch does."""
+    kwargs = Call("collections.OrderedDict", state={"keys": []})
+    with refused("Malformed", "whose keys an attribute hides"):
+        rebuilt(Call(f"{JAGGED}._rebuild_njt", kwargs))
+
+
 def test_a_part_that_changes_later() -> None:
     """What was checked is what was there, not what BUILD makes of the part."""
     offsets = row(0, 1, 3)

@@ -48,7 +48,7 @@ def mode_of(data: bytes) -> Mode:
 #: grant beside the file's size is less than a small file costs anyway.
 TIGHT: Final = Limits(
     copies_ratio=4,
-    copies_base=1 << 14,
+    copies_base=1 << 12,
     inflate_ratio=64,
     inflate_pickle_ratio=4,
     inflate_base=1 << 12,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .. import invariants
 from ..dtypes import DTYPES
 from ..errors import Malformed
+from ..keys import items_of
 from ..registry import Table
 from ..tensor import Tensor
 from .checks import as_grad, as_int, as_tensor, wrong
@@ -57,9 +58,10 @@ _JAGGED: Final[dict[str, Any]] = {
 
 @CALLS.named("torch.nested._internal.nested_tensor._rebuild_njt")
 def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
-    if not isinstance(kwargs, dict) or not kwargs.keys() <= _JAGGED.keys():
+    given = dict(items_of(kwargs)) if isinstance(kwargs, dict) else {None: kwargs}
+    if not given.keys() <= _JAGGED.keys():
         raise Malformed("a jagged tensor is not made of these", phase="rebuild")
-    values, offsets, lengths, ragged, cache, grad = (_JAGGED | kwargs).values()
+    values, offsets, lengths, ragged, cache, grad = (_JAGGED | given).values()
     if cache is not None and type(cache) is not dict:
         raise wrong("the cache of a jagged tensor must be a dict", cache)
     ragged = as_int(ragged, "the ragged dimension")
