@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -26,7 +26,8 @@ class Target:
     `run`'s docstring begins with its invariant. `seeds` gives the inputs to begin
     with, `mutate` makes more of them; no input is longer than `max_size` bytes.
     `modules` are instrumented for coverage, by the beginnings of their names.
-    `needs_torch` if `run` asks torch too.
+    `needs_torch` if `run` asks torch too. `tally` says what it has counted since
+    the process began: how often it was right, for which reason.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Target:
     max_size: int = 1 << 16
     modules: tuple[str, ...] = ("conformance.parser",)
     needs_torch: bool = False
+    tally: Callable[[], Mapping[str, int]] = dict
 
     @property
     def invariant(self) -> str:
@@ -64,13 +66,17 @@ def signature(error: BaseException) -> str:
     """What findings are told apart by: the cause, not the input.
 
     A violation's own words; for anything else that escaped, its type and the
-    innermost of our functions that it passed.
+    innermost of our functions that it passed; where a target that lives elsewhere
+    called none of ours, the innermost one in the target's own file.
+
+    For whoever called the target and caught the error: that frame does not count.
     """
     if isinstance(error, Violation):
         return " | ".join(filter(None, ("violation", error.invariant, error.detail)))
-    frames = [
-        f"{os.path.basename(frame.filename)}:{frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if _HERE in frame.filename
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    ours = [frame for frame in frames if _HERE in frame.filename]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    names = [
+        f"{os.path.basename(frame.filename)}:{frame.name}" for frame in ours or own
     ]
-    return " | ".join(("escaped", type(error).__name__, *frames[-1:]))
+    return " | ".join(("escaped", type(error).__name__, *names[-1:]))

@@ -173,9 +173,10 @@ def encode(message: Command | Answer) -> bytes:
 def answer(line: bytes) -> Answer:
     """The answer in a line. Raises `NotTheProtocol`."""
     try:
-        return _ANSWERS.decode(line)
+        found: Answer = _ANSWERS.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotTheProtocol(f"{error}: {line[:200]!r}") from error
+    return found
 
 
 def schema() -> dict[str, Any]:

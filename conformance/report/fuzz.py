@@ -177,10 +177,12 @@ def show_summaries(out: Console, found: Sequence[Summary]) -> None:
         )
     out.print(table)
     for one in found:
-        if one.findings:
+        if one.findings or one.tally:
             out.print()
             out.print(styled((one.target, "bold")))
             _show_findings(out, one.name, one.findings)
+            for what, count in one.tally.items():
+                out.print(styled(f"    {count:>11,}  {what}"))
 
 
 def show_reached(out: Console, reached: Reached, *, missing: bool) -> None:

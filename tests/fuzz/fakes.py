@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 from typing import Final
@@ -59,9 +60,12 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+COUNTED: Final[Counter[str]] = Counter()
+
+
 def run_empty(data: bytes, thorough: bool) -> None:
     """Nothing happens."""
-    _magic(data)
+    COUNTED["magic" if _magic(data) else "not magic"] += 1
 
 
 def run_violation(data: bytes, thorough: bool) -> None:
@@ -140,6 +144,7 @@ def _target(
         seeds=seeds,
         max_size=64,
         modules=modules,
+        tally=lambda: COUNTED,
     )
 
 

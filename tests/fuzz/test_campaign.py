@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +122,27 @@ atheris = pytest.mark.skipif(
 )
 
 
+def test_seeds_that_cannot_be_made_are_the_targets_fault(tmp_path: Path) -> None:
+    def seeds() -> Iterator[bytes]:
+        yield b"one"
+        raise ValueError("no second one")
+
+    target = replace(fakes.empty, seeds=seeds)
+    one = Campaign("some.module:TARGET", target, fakes.WORDS, tmp_path)
+    told = r"some\.module:TARGET fails to make its seeds: ValueError: no second one"
+    with pytest.raises(Unavailable, match=told):
+        next(one.run())
+    # Whoever mends it can begin again.
+    assert not list((tmp_path / target.name / "corpus").iterdir())
+
+
 @atheris
 @pytest.mark.parametrize(
     ("name", "signature"),
     [
         ("violation", "violation | magic | the first four bytes"),
-        ("escape", "escaped | SystemExit"),
-        ("hungry", "escaped | MemoryError"),
+        ("escape", "escaped | SystemExit | fakes.py:run_escape"),
+        ("hungry", "escaped | MemoryError | fakes.py:run_hungry"),
     ],
 )
 def test_coverage_finds_what_luck_would_not(
@@ -164,6 +179,18 @@ def test_an_input_that_ends_a_job_is_found_and_the_job_replaced(
     assert (finding.signature, data[:4]) == (signature, b"PK\3\4")
     assert "fakes.py" in finding.message
     assert not list((tmp_path / name / "artifacts").iterdir())
+
+
+@atheris
+def test_what_a_target_counts_is_told(tmp_path: Path) -> None:
+    """But for what came after its last report, a second ago at most."""
+    counted = 0
+    for jobs in (1, 2):
+        last = finish(campaign("empty", tmp_path, seconds=4, jobs=jobs))
+        assert 0 < sum(last.tally.values()) <= last.executions
+        assert last.tally["magic"] < last.tally["not magic"]
+        counted += last.tally["magic"]
+    assert summary(tmp_path).tally["magic"] == counted
 
 
 @atheris

@@ -222,10 +222,19 @@ class Campaign:
             yield
 
     def _write_seeds(self) -> None:
-        """The target's seeds as files, named as libFuzzer names its own."""
+        """The target's seeds as files, named as libFuzzer names its own.
+
+        Raises `Unavailable` if the target cannot make them.
+        """
         folder = self.folder / "seeds"
         stale = {path.name for path in folder.iterdir()}
-        for data in self.target.seeds():
+        try:
+            seeds = list(self.target.seeds())
+        except Exception as error:
+            raise Unavailable(
+                f"{self.name} fails to make its seeds: {type(error).__name__}: {error}"
+            ) from error
+        for data in seeds:
             # libFuzzer would cut a longer one.
             if len(data) <= self.target.max_size:
                 name = _name(data)
@@ -319,6 +328,7 @@ def _progress(run: str, begin: float, crew: Crew, ended: str | None = None) -> P
         nbytes=crew.nbytes,
         findings=tuple(sorted(crew.findings)),
         restarts=crew.restarts,
+        tally=crew.tally,
         ended=ended,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -26,6 +27,7 @@ class _Place:
         self.process = process
         self.share = share
         self.before = 0
+        self.tally: Counter[str] = Counter()
         self.strikes = 0
         self.began = time.monotonic()
         self.over = False
@@ -76,6 +78,15 @@ class Crew:
     def executions(self) -> int:
         """Of all jobs, and of those before them."""
         return sum(place.executions for place in self._places)
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """What the target counted, in all of them."""
+        counted: Counter[str] = Counter()
+        for place in self._places:
+            counted.update(place.tally)
+            counted.update(place.process.tally)
+        return dict(counted)
 
     def work(self, seconds: float) -> bool:
         """Takes in what the jobs say meanwhile; whether any is left.
@@ -172,6 +183,7 @@ class Crew:
         self.restarts += 1
         process.close()
         left, place.before = place.left, place.executions
+        place.tally.update(process.tally)
         place.process = self._spawn(self._seed(), left)
         place.began = time.monotonic()
         place.over = False

@@ -175,7 +175,9 @@ class Engine:
 
     def _report(self) -> None:
         self._reported = time.monotonic()
-        line = msgspec.json.encode(Report(self.executions, tuple(self._smallest)))
+        tally = dict(self.target.tally())
+        report = Report(self.executions, tuple(self._smallest), tally)
+        line = msgspec.json.encode(report)
         try:
             os.write(self._reports, line + b"\n")
         except BrokenPipeError:

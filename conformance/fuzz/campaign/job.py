@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,10 +41,13 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a job says of itself, since it began: how often, what was raised."""
+    """What a job says of itself, since it began: how often, what was raised, and
+    what the target has counted.
+    """
 
     executions: int
     findings: tuple[str, ...]
+    tally: dict[str, int] = {}
 
 
 class Broken(Exception):
@@ -107,6 +110,7 @@ class Process:
         self.folder = folder
         self.executions = 0
         self.findings: tuple[str, ...] = ()
+        self.tally: Mapping[str, int] = {}
         self.edges = self.features = self.corpus = self.nbytes = 0
         self._lines: deque[bytes] = deque(maxlen=OUTPUT)
         self._left = {1: b"", 2: b""}
@@ -144,6 +148,7 @@ class Process:
                 report = msgspec.json.decode(line, type=Report)
                 self.executions = max(self.executions, report.executions)
                 self.findings = report.findings
+                self.tally = report.tally
             else:
                 self._lines.append(line)
                 self._look(line)

@@ -45,8 +45,8 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
 
     `edges` and `features` are libFuzzer's, of the job that reached most;
     `corpus` and `nbytes` are the inputs it keeps. `findings` are signatures.
-    `restarts` counts the jobs that died and were replaced; `ended` says why
-    the run is over, once it is.
+    `restarts` counts the jobs that died and were replaced; `tally` is what the
+    target counted; `ended` says why the run is over, once it is.
     """
 
     run: str
@@ -58,6 +58,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress", tag_field="kind"):
     nbytes: int = 0
     findings: tuple[str, ...] = ()
     restarts: int = 0
+    tally: dict[str, int] = {}
     ended: str | None = None
 
     @property

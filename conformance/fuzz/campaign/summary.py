@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -37,9 +38,9 @@ class Outcome(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True):
     """All runs of a target.
 
-    `name` is what a command calls the target; `executions` and `seconds` are of
-    all runs, `edges` and `features` of the last; `corpus` and `nbytes` what is on
-    disk now.
+    `name` is what a command calls the target; `executions`, `seconds` and `tally`
+    are of all runs, `edges` and `features` of the last; `corpus` and `nbytes` what
+    is on disk now.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Summary(msgspec.Struct, frozen=True):
     corpus: int
     nbytes: int
     findings: list[Found]
+    tally: dict[str, int]
 
 
 def summaries(folder: Path) -> Iterator[Summary]:
@@ -80,7 +82,16 @@ def summaries(folder: Path) -> Iterator[Summary]:
             corpus=len(sizes),
             nbytes=sum(sizes),
             findings=found(findings, target),
+            tally=_added(run.progress.tally for run in runs),
         )
+
+
+def _added(tallies: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """All of them together, the most frequent first."""
+    counted: Counter[str] = Counter()
+    for tally in tallies:
+        counted.update(tally)
+    return dict(counted.most_common())
 
 
 def found(

@@ -9,7 +9,7 @@ from conformance import ledger
 from conformance.check import Verdict
 from conformance.corpus.format import cases, corpus_folder
 
-from ..differential import examine
+from ..differential import counts, examine, verdicts
 from ..mutation import files
 from ..target import Target, Violation
 
@@ -45,6 +45,12 @@ def _seeds() -> Iterator[bytes]:
             yield path.read_bytes()
 
 
+def _tally() -> dict[str, int]:
+    """How often there was each verdict, and how often each row explained one."""
+    rows = {f"row {name}": count for name, count in counts.items()}
+    return {**verdicts, **rows}
+
+
 DIFFERENTIAL: Final = Target(
     "differential",
     run,
@@ -55,4 +61,5 @@ DIFFERENTIAL: Final = Target(
     # are coverage too (`feedback`).
     modules=("conformance.parser.containers", "conformance.parser.rebuild"),
     needs_torch=True,
+    tally=_tally,
 )
