@@ -13,8 +13,11 @@ from conformance.commands import EXIT_DIFFER
 from conformance.commands.check import check
 from conformance.commands.corpus import corpus
 from conformance.commands.coverage import coverage
+from conformance.commands.diff import diff
 from conformance.commands.fuzz import fuzz
 from conformance.commands.inspect import inspect
+from conformance.commands.report import report
+from conformance.commands.run import run
 
 app = typer.Typer(
     name="torchproof",
@@ -27,6 +30,9 @@ app = typer.Typer(
 app.command()(check)
 app.command()(inspect)
 app.command()(coverage)
+app.command()(run)
+app.command()(report)
+app.command()(diff)
 app.add_typer(corpus)
 app.add_typer(fuzz)
 
@@ -68,6 +74,10 @@ def torchproof(
     the authors of readers, and what each must give.
 
     `torchproof coverage` shows how much of all that torch can rebuild is in it.
+
+    `torchproof run` asks loaders about the corpus and says which one gets which
+    rebuild path wrong; `report` makes pages of what it wrote, `diff` says what
+    changed between two runs.
 
     `torchproof fuzz` looks for files that break a promise: it runs campaigns,
     reports on them, and replays what they found.

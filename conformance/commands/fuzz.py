@@ -13,6 +13,7 @@ import typer
 from conformance import __version__
 
 from . import EXIT_AGREE, EXIT_DIFFER, AsJson, fail, print_json
+from .loader import loader
 from .triage import triage
 
 if TYPE_CHECKING:
@@ -301,3 +302,4 @@ def replay(
 
 
 fuzz.command()(triage)
+fuzz.command()(loader)

@@ -44,10 +44,11 @@ FILE = {
 # ----------------------------------------------------- bugs that are planted here
 
 
-class Here:
+class Here(Judges):
     """Judges in this process, with facts that are given."""
 
     def __init__(self, judge: Callable[[bytes], Judgement], facts: Facts) -> None:
+        super().__init__()
         self._judge = judge
         self._facts = facts
 
@@ -135,7 +136,13 @@ def case(facts: Facts, target: str = "differential") -> Case:
         3,
         True,
         facts,
+        command_of(target),
     )
+
+
+def command_of(target: str) -> str:
+    with Judges() as judges:
+        return judges.command(target)
 
 
 SECRET = Facts((Mode("full", "torch crashed", "crashes", "refuses: no"),))
@@ -282,7 +289,7 @@ def test_judges_survive_what_they_judge() -> None:
         assert judges.judge(NAME, b"Killed").signature == "died | SIGSEGV"
         assert (
             judges.judge(NAME, b"Escape").signature
-            == "escaped | KeyError | child.py:judged"
+            == "escaped | KeyError | test_triage_cases.py:planted"
         )
         broken = "violation | order | where it is"
         assert judges.of(NAME)(b"Broken") == broken

@@ -47,7 +47,9 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> dict[str, registry.Case]:
 
 
 def proposed(data: bytes, known: Facts) -> Case:
-    return Case("differential", "some signature", 1, len(data), data, 0, True, known)
+    return Case(
+        "differential", "some signature", 1, len(data), data, 0, True, known, "check"
+    )
 
 
 # ---------------------------------------------------------------- the judgements

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from .facts import LOADS, NOT_ASKED, Facts
-from .judges import DIFFERENTIAL
 
 #: Where a pair becomes a case, and where a file is only replayed.
 CASES: Final = "generators/cases/wrong/finds"
@@ -42,7 +41,8 @@ class Case:
 
     `target`, `signature`, `count` and `before` (the size in bytes of the smallest
     finding) are the cluster's; `data` is what was made of it, in `asked`
-    judgements; `complete` if the budget was enough.
+    judgements; `complete` if the budget was enough. `command` shows it again, given
+    the file.
     """
 
     target: str
@@ -53,6 +53,7 @@ class Case:
     asked: int
     complete: bool
     facts: Facts
+    command: str
 
     @property
     def name(self) -> str:
@@ -72,9 +73,7 @@ class Case:
     @property
     def replay(self) -> str:
         """The command that shows it again, beside the file."""
-        if self.target == DIFFERENTIAL:
-            return f"torchproof check {self.file}"
-        return f"torchproof fuzz replay {self.target} {self.file}"
+        return f"{self.command} {self.file}"
 
     @property
     def undisclosed(self) -> bool:

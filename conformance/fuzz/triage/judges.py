@@ -72,6 +72,16 @@ class Judges:
         """A judge for clustering and minimising."""
         return lambda data: self.judge(target, data).signature
 
+    def command(self, target: str) -> str:
+        """The command that shows it again, before the name of the file."""
+        if target == DIFFERENTIAL:
+            return "torchproof check"
+        return f"torchproof fuzz replay {target}"
+
+    def hangs(self, signature: str) -> bool:
+        """Whether every judgement of such an input takes as long as one may."""
+        return signature == HUNG
+
     def facts(self, path: Path) -> Facts:
         """What both readers say of a file."""
         request = {"do": "facts", "path": str(path.absolute())}

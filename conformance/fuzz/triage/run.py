@@ -12,7 +12,7 @@ from . import cases
 from .cases import Case
 from .clusters import Cluster, cluster
 from .facts import Facts
-from .judges import HUNG, Judges
+from .judges import Judges
 from .levels import STAGES
 from .search import BUDGET, minimise
 
@@ -76,7 +76,7 @@ def triage(
 def _case(
     one: Cluster[str], judges: Judges, out: Path, budget: int, name: str, step: Step
 ) -> Case:
-    if one.signature == HUNG:
+    if judges.hangs(one.signature):
         budget = max(1, budget // PATIENCE)
     minimal = minimise(
         one.smallest,
@@ -95,6 +95,7 @@ def _case(
         asked=minimal.asked,
         complete=minimal.complete,
         facts=_facts(one.key, minimal.data, judges, out),
+        command=judges.command(one.key),
     )
     cases.write(case, out)
     return case
