@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import islice, pairwise
 from pathlib import PurePath
@@ -21,9 +21,9 @@ def items_of(mapping: dict[Any, Any]) -> list[tuple[Any, Any]]:
     """The keys and values of a dict from the file, as `dict(mapping)` takes them.
 
     Raises `Malformed` where an attribute from the file stands in for `keys`, which
-    Python would call.
+    Python would call; of other dicts than this one it takes what they hold.
     """
-    if "keys" in getattr(mapping, "__dict__", ()):
+    if type(mapping) is OrderedDict and "keys" in vars(mapping):
         raise Malformed("a dict whose keys an attribute hides", phase="rebuild")
     return list(type(mapping).items(mapping))
 

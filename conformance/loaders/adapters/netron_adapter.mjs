@@ -215,6 +215,16 @@ const dtypeName = (dtype) => {
     return DTYPES[name] || name;
 };
 
+// Nothing for a tensor without a storage, which cannot tell, and for dtypes that
+// netron does not know, of which it makes empty objects.
+const dtypeOf = (tensor) => {
+    if (!tensor._dtype && !tensor.storage()) {
+        return null;
+    }
+    const { dtype } = tensor;
+    return dtype && dtype.itemsize ? dtype : null;
+};
+
 // Integers as the protocol has them, or nothing where there is something else.
 const text = (value) => {
     return typeof value === 'bigint' || Number.isInteger(value) ?
@@ -240,7 +250,7 @@ const told = function* (name, tensor, storages) {
         }
         return;
     }
-    const { dtype } = tensor;
+    const dtype = dtypeOf(tensor);
     if (dtype) {
         answer.dtype = dtypeName(dtype);
     }
