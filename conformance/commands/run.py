@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -153,7 +155,7 @@ def run(
         fail(f"the corpus in {corpus} is damaged: {error}")
     if not chosen:
         fail(f"there is no such case: {', '.join(case or ())}")
-    with steps("starting") as step:
+    with _stopping(), steps("starting") as step:
         found = run_all(
             commands,
             chosen,
@@ -178,6 +180,21 @@ def run(
     if not found.footer.complete or found.header.absent.keys() > absent.keys():
         raise typer.Exit(EXIT_USAGE)
     raise typer.Exit(EXIT_DIFFER if surprising else EXIT_AGREE)
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """Meanwhile, what would end this process does as Ctrl-C does.
+
+    Adapters are in sessions of their own, and would be left behind.
+    """
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {one: signal.signal(one, signal.default_int_handler) for one in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # --------------------------------------------------------------------- who runs
@@ -285,7 +302,7 @@ def _show(found: Run, surprising: list[Surprise]) -> None:
     if surprising:
         what = plural(len(surprising), "surprise")
         out.print(styled((what, "red"), "; --update-expectations takes them as given"))
-    else:
+    elif found.footer.complete:
         out.print(styled(("all as expected", "green")))
 
 

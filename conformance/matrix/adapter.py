@@ -7,6 +7,7 @@ process ended that should have given one. See `process` for its limits.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from threading import Event
 from typing import Final
@@ -68,6 +69,8 @@ class Adapter:
         self.start = start
         #: How many files the process at work has been asked about.
         self.asked = 0
+        #: How long the last answer took, or what came instead; without a start.
+        self.seconds = 0.0
         self.known: Started | None = None
         self._stop = Event() if stop is None else stop
         self._process: Process | None = None
@@ -105,6 +108,7 @@ class Adapter:
 
         Raises `NoStart` if it has never started.
         """
+        self.seconds = 0.0
         try:
             process = self._ready()
         except NoStart as error:
@@ -114,7 +118,10 @@ class Adapter:
         self._number += 1
         self.asked += 1
         load = Load(str(self._number), os.fspath(file), encoding)
-        outcome = _outcome(process.ask(encode(load), self.timeout), load.id)
+        began = time.monotonic()
+        line = process.ask(encode(load), self.timeout)
+        self.seconds = time.monotonic() - began
+        outcome = _outcome(line, load.id)
         if process.extra and not isinstance(outcome, Failure):
             outcome = Broken(f"it answered twice: {process.extra[:200]!r}")
         if isinstance(outcome, Failure):

@@ -19,6 +19,10 @@ from .results import Difference
 #: No more of a message tells causes apart.
 LENGTH: Final = 120
 
+#: Before its own words torch says what it always says, and some loaders colour theirs.
+_ADVICE: Final = re.compile(
+    r"(?<=UnpicklingError: ).*WeightsUnpickler error:\s*|\x1b\[[0-9;]*m", re.DOTALL
+)
 _LATER_LINES: Final = re.compile(r"\s*\n.*", re.DOTALL)
 _QUOTED: Final = re.compile(
     r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|`([^`]*)`|\u201c([^\u201d]*)\u201d"
@@ -40,7 +44,7 @@ def template(message: str, kept: Collection[str] = ()) -> str:
     def quoted(found: re.Match[str]) -> str:
         return found[0] if next(filter(None, found.groups()), "") in kept else "'...'"
 
-    text = _LATER_LINES.sub("", message.strip())
+    text = _LATER_LINES.sub("", _ADVICE.sub("", message).strip())
     text = _QUOTED.sub(quoted, text)
     text = _PATH.sub("PATH", text)
     text = _NUMBER.sub("N", _DIGITS.sub("N", text))

@@ -174,7 +174,8 @@ class Process:
         """Takes in the last words of a process that has ended."""
         # What it has started holds its pipes, too.
         self._kill_group()
-        while self._read(0):
+        deadline = time.monotonic() + GRACE
+        while self._read(0) and time.monotonic() < deadline:
             pass
 
     def _broken(self, message: str) -> Broken:

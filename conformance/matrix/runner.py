@@ -23,7 +23,7 @@ from conformance.corpus.format import Case
 from conformance.loaders.protocol import Started
 from conformance.loaders.worker import Crash, Hang, OutOfMemory
 
-from .adapter import MEMORY, START, TIMEOUT, Adapter, NoStart, Outcome
+from .adapter import MEMORY, START, TIMEOUT, Adapter, NoStart
 from .judging import judge
 from .process import Broken, Interrupted
 from .results import FORMAT, Footer, Header, Loader, Result, Run
@@ -199,35 +199,21 @@ def digest(cases: Cases) -> str:
 def _result(id: str, adapter: Adapter, path: Path, case: Case) -> Result:
     path = path.resolve()
     encoding = None if case.encoding == "utf-8" else case.encoding
-    began, note = time.monotonic(), ""
-    before = adapter.asked
+    before, note = adapter.asked, ""
     answer = adapter.load(path, encoding)
     if before and isinstance(answer, Crash | Hang | OutOfMemory):
         # A process with a past may have run out of memory, or of time.
-        began = time.monotonic()
         again = adapter.load(path, encoding)
         if not isinstance(again, type(answer) | Broken):
             note = f"after {before} files, but not as the first: {answer}"
         if not isinstance(again, Broken):
             answer = again
-    seconds = time.monotonic() - began
-    return _judged(id, adapter.started, case, answer, round(seconds, 4), note)
-
-
-def _judged(
-    id: str,
-    started: Started,
-    case: Case,
-    answer: Outcome,
-    seconds: float,
-    note: str,
-) -> Result:
-    found = judge(case, answer, started.facts)
+    found = judge(case, answer, adapter.started.facts)
     return Result(
         id,
         case.id,
         found.verdict,
-        seconds,
+        round(adapter.seconds, 4),
         found.compared,
         "; ".join(filter(None, (found.message, note))),
         found.differences,

@@ -241,6 +241,7 @@ def test_who_does_not_read_is_told() -> None:
 def test_a_slow_start_has_time_of_its_own() -> None:
     with Adapter(fake("slow_start"), timeout=0.5, start=10) as adapter:
         assert isinstance(adapter.load(FROZEN), Loaded)
+        assert 0 < adapter.seconds < 0.5
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -129,6 +133,31 @@ def test_views_are_written() -> None:
     assert "mine" in Path("p.md").read_text("utf-8")
     assert 'failures="1"' in Path("p.xml").read_text("utf-8")
     assert "(1 silent)" in Path("p.svg").read_text("utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_writes_what_there_is(number: signal.Signals) -> None:
+    """And leaves nobody behind; nor does it change what is expected."""
+    threading.Timer(1.0, lambda: os.kill(os.getpid(), number)).start()
+    done = torchproof_run(
+        *mine("hangs", "frozen"),
+        *("--jobs", "1", "--expectations", "mine.toml", "--update-expectations"),
+    )
+    assert done.exit_code == 2
+    assert done.stderr.startswith("torchproof: the run was interrupted; ")
+    found = results.read(Path("build/results.jsonl"))
+    assert not found.footer.complete
+    assert 0 < len(found.results) < len(CASES)
+    assert not Path("mine.toml").exists()
+    assert psutil.Process().children(recursive=True) == []
+
+
+def test_an_interrupted_run_is_no_good_one() -> None:
+    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    done = torchproof_run(*mine("hangs", "frozen"), "--jobs", "1")
+    assert done.exit_code == 2
+    assert "the run was cut off" in done.stdout
+    assert "all as expected" not in done.stdout
 
 
 # ------------------------------------------------------------------- who is asked

@@ -103,7 +103,7 @@ def test_no_answer_in_time() -> None:
     assert verdicts(found) == {**PERFECT, FROZEN: Verdict.TIMEOUT}
     (result,) = [one for one in found.results if one.case == FROZEN]
     assert result.message == "no answer within 0.7 s"
-    assert 0.6 < result.seconds < 10
+    assert result.seconds >= 0.7
 
 
 def test_what_is_wrong_is_told() -> None:
