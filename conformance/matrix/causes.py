@@ -23,6 +23,7 @@ LENGTH: Final = 120
 _ADVICE: Final = re.compile(
     r"(?<=UnpicklingError: ).*WeightsUnpickler error:\s*|\x1b\[[0-9;]*m", re.DOTALL
 )
+_GLOBAL: Final = re.compile(r"\bGLOBAL [\w.]+")
 _LATER_LINES: Final = re.compile(r"\s*\n.*", re.DOTALL)
 _QUOTED: Final = re.compile(
     r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|`([^`]*)`|\u201c([^\u201d]*)\u201d"
@@ -45,7 +46,7 @@ def template(message: str, kept: Collection[str] = ()) -> str:
         return found[0] if next(filter(None, found.groups()), "") in kept else "'...'"
 
     text = _LATER_LINES.sub("", _ADVICE.sub("", message).strip())
-    text = _QUOTED.sub(quoted, text)
+    text = _GLOBAL.sub("GLOBAL ...", _QUOTED.sub(quoted, text))
     text = _PATH.sub("PATH", text)
     text = _NUMBER.sub("N", _DIGITS.sub("N", text))
     return _ROW.sub("N", text)[:LENGTH].strip()

@@ -336,7 +336,7 @@ def _key(node: AnyNode) -> str:
 
 
 def sayable(text: str) -> str:
-    """Text as JSON can carry it: a lone surrogate as the six characters of `\\udc80`."""
+    """Text as JSON can carry it: a lone surrogate as six characters, `\\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

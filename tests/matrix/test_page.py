@@ -188,6 +188,7 @@ def test_the_address_brings_back_what_was_shown(page: Browser, url: str) -> None
     assert page.text("#panel-title") == shown
     assert page.value("document.getElementById('panel').open") is True
     page.press("Escape")
+    page.wait("!document.getElementById('panel').open")
     assert page.value("document.querySelectorAll('[aria-pressed=true]').length") == 1
     assert page.value("document.getElementById('pick-asks').value") == "valid"
     page.click("#filters [type=reset]")
@@ -226,7 +227,7 @@ def test_the_matrix_with_the_keyboard(page: Browser) -> None:
     assert page.value("document.getElementById('panel').open") is True
     assert "w is not there" in page.text("#panel-body")
     page.press("Escape")
-    assert page.value("document.getElementById('panel').open") is False
+    page.wait("!document.getElementById('panel').open")
     assert focused(page) == "gaps, global:torch.float64: 1 missing"
     page.press("End")
     assert focused(page).startswith("no, global:torch.float64")

@@ -214,6 +214,8 @@ Only what an adapter can report is compared: where strides or sharing are not am
 loader's facts, ✓ says nothing about them.
 To take an invalid file (!) is a bug at most: it says nothing about whether a loader \
 is safe with files that nobody vouches for.
+What is expected comes from torch, with weights_only=False, and torchproof was made \
+with these files at hand: that these two get them right is no news.
 This is one version of each loader, asked through a small adapter, which may be wrong, \
 too. The seconds include the adapter, and are no benchmark.
 """.splitlines()

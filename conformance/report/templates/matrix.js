@@ -71,7 +71,8 @@ function writeAddress() {
   for (const name of state.verdicts) address.append("verdict", name);
   for (const name of FIELDS) if (state[name]) address.append(name, state[name]);
   if (state.all) address.append("all", "");
-  for (const part of panel ?? []) address.append("show", part);
+  // The event of its closing comes later than the closing.
+  for (const part of $("panel").open ? panel : []) address.append("show", part);
   const text = address.toString();
   if (text !== location.hash.slice(1)) history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 }
@@ -463,7 +464,7 @@ function others(one, loader) {
   }));
 }
 
-$("panel").addEventListener("close", () => { panel = null; writeAddress(); });
+$("panel").addEventListener("close", () => writeAddress());
 $("panel").addEventListener("click", (event) => { if (event.target === $("panel")) $("panel").close(); });
 for (const button of document.querySelectorAll(".loaders button")) {
   button.addEventListener("click", () =>
@@ -523,6 +524,7 @@ function start() {
   if (anchor && $(anchor)) return;
   readAddress();
   const show = panel;
+  $("panel").close();
   draw();
   if (show) openPanel(show);
 }
