@@ -18,6 +18,7 @@ from conformance.commands.fuzz import fuzz
 from conformance.commands.inspect import inspect
 from conformance.commands.report import report
 from conformance.commands.run import run
+from conformance.commands.smoke import smoke
 
 app = typer.Typer(
     name="torchproof",
@@ -33,6 +34,7 @@ app.command()(coverage)
 app.command()(run)
 app.command()(report)
 app.command()(diff)
+app.command()(smoke)
 app.add_typer(corpus)
 app.add_typer(fuzz)
 
@@ -77,7 +79,7 @@ def torchproof(
 
     `torchproof run` asks loaders about the corpus and says which one gets which
     rebuild path wrong; `report` makes pages of what it wrote, `diff` says what
-    changed between two runs.
+    changed between two runs, `smoke` checks an adapter by itself.
 
     `torchproof fuzz` looks for files that break a promise: it runs campaigns,
     reports on them, and replays what they found.

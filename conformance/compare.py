@@ -378,7 +378,8 @@ def _search(one: Bytes, other: Bytes, nbytes: int) -> int:
         middle = (start + stop) // 2
         if stop - start <= 1024:
             pairs = zip(one.read(start, stop), other.read(start, stop), strict=True)
-            return start + next(i for i, (x, y) in enumerate(pairs) if x != y)
+            # None, if one side shows memory that others write to.
+            return start + next((i for i, (x, y) in enumerate(pairs) if x != y), 0)
         if one.digest(start, middle) != other.digest(start, middle):
             stop = middle
         else:

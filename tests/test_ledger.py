@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -142,6 +145,57 @@ def test_facts_of_files() -> None:
     )
     assert "distcp" in facts("two_archives")
     assert facts("plain_pickle").isdisjoint({"zip", "deflated", "shared record"})
+
+
+def test_facts_of_files_that_nobody_reads(tmp_path: Path) -> None:
+    """What stands behind the error counts too: torch may have come to it."""
+    pairs = b"\x80\2)" + b"2\x86" * 64 + b"."
+    deep = b"\x80\2)" + b"\x85" * 64 + b"."
+    path = tmp_path / "file.pt"
+    for data, found in ((b"\x80\2J", False), (b"\x80\2\xff." + pairs, False),
+                        (b"\x80\2(0." + pairs, True), (pairs, True), (deep, False),
+                        (b"\x80\2N." + pairs + b"cut", True)):  # fmt: skip
+        path.write_bytes(data)
+        assert ("repeating" in ledger.facts(str(path))) is found
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/version", b"\xff" * 1000)
+        archive.writestr("a/data.pkl", pairs)
+    assert "repeating" in ledger.facts(str(path))
+
+
+def test_facts_of_calls(tmp_path: Path) -> None:
+    def facts(pickle: bytes) -> set[str]:
+        path = tmp_path / "file.pkl"
+        path.write_bytes(b"\x80\2" + pickle + b".")
+        return ledger.facts(str(path))
+
+    assert "class of torch" in facts(b"ctorch._dynamo.decorators\n_DimRange\n)\x81")
+    text = b"X\1\0\0\0x\x85R"
+    assert {"kept call", "kept builtins"} <= facts(b"c__builtin__\nint\n" + text)
+    assert not facts(b"ctorch\ndevice\n" + text) & {"kept call", "class of torch"}
+
+
+@pytest.mark.parametrize("put", [b"p9999999\n", b"r\xff\xff\xff\0"])
+def test_facts_of_memos(put: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file.pkl"
+    for data, found in ((b"N" + put + b".", True), (b"Np7\nr\1\0\0\0.", False)):
+        path.write_bytes(b"\x80\2" + data)
+        assert ("far memo" in ledger.facts(str(path))) is found
+
+
+def test_rows_that_yield(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row("a", "t", "o", "w", "v", modes=(LOAD,), verdicts=("differ",), cases=())
+    result = ModeResult(LOAD, Verdict.DIFFER)
+
+    def explaining(*rows: Row) -> list[str]:
+        monkeypatch.setattr(ledger, "rows", lambda: {row.id: row for row in rows})
+        return ledger.explaining("no file is opened", result)
+
+    b, c = replace(row, id="b", yields=1), replace(row, id="c", yields=2)
+    assert explaining(row, b, c) == ["a"]
+    assert explaining(c, b) == ["b"]
+    assert explaining(b, replace(c, yields=1)) == ["b", "c"]
+    assert explaining() == []
 
 
 def test_a_reason_can_be_shown() -> None:

@@ -27,7 +27,7 @@ class Weight:
 
 
 _GET: Final = frozenset({"GET", "BINGET", "LONG_BINGET"})
-_PUT: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_PUT: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 #: What takes more parts into a value that is there, and leaves it in its place.
 _FILLS: Final = frozenset({"list", "dict", "set"})
 
@@ -43,11 +43,13 @@ def unrolled(pickle: Data) -> int:
     most = 0
     with contextlib.suppress(CheckpointError):
         for row, start, stop in opcodes_of(pickle):
-            index = _index(row, bytes(pickle[start + 1 : stop]), memo)
+            argument = bytes(pickle[start + 1 : stop])
             if row.name in _GET:
-                stack.append(memo.get(index, Weight()))
+                stack.append(memo.get(_index(row, argument), Weight()))
+            elif row.name == "MEMOIZE":
+                memo[b"%d" % len(memo)] = stack[-1] if stack else Weight()
             elif row.name in _PUT:
-                memo[index] = stack[-1] if stack else Weight()
+                memo[_index(row, argument)] = stack[-1] if stack else Weight()
             elif row.name == "DUP":
                 stack += stack[-1:]
             else:
@@ -57,10 +59,8 @@ def unrolled(pickle: Data) -> int:
     return most
 
 
-def _index(row: Opcode, argument: bytes, memo: dict[bytes, Weight]) -> bytes:
+def _index(row: Opcode, argument: bytes) -> bytes:
     """A place in the memo, in whatever way it is spelled."""
-    if row.name == "MEMOIZE":
-        return b"%d" % len(memo)
     if row.argument.lines:
         return argument.strip()
     return b"%d" % int.from_bytes(argument, "little")

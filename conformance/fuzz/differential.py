@@ -248,7 +248,7 @@ def _cause(pair: Pair, result: ModeResult) -> str:
         return f"{pair.torch}: {_reason(pair.torch.message)}"
     if result.verdict is Verdict.CRASHED:
         return " | ".join(filter(None, (str(result.torch), pair.cause)))
-    return pair.cause
+    return pair.cause or f"we load: {_reason(result.torch or '')}"
 
 
 def _torch(outcome: Outcome | Failure) -> str:
@@ -273,7 +273,12 @@ _QUOTED: Final = re.compile(r"'.*'|<[^>]*>", re.DOTALL)
 _NUMBERS: Final = re.compile(r"-?\b\d[\w.]*(, ?-?\d[\w.]*)*,?")
 
 
+#: Where in a packed pickle it is, which is said only of some.
+_PACKED: Final = re.compile(r" \(at \d+ of the packed pickle\)")
+
+
 def _template(text: str) -> str:
+    text = _PACKED.sub("", text)
     return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))[:120]
 
 

@@ -19,11 +19,15 @@ strings, so that no reader of JSON loses a bit.
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from conformance.description import Document
+from conformance.description import Document, Scalar, from_document
 
 #: Raised whenever a message changes its meaning.
 VERSION: Final = 1
@@ -41,7 +45,7 @@ FACTS: Final[tuple[Fact, ...]] = (
     "scalars",
 )
 
-Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}$")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -174,9 +178,54 @@ def answer(line: bytes) -> Answer:
     """The answer in a line. Raises `NotTheProtocol`."""
     try:
         found: Answer = _ANSWERS.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise NotTheProtocol(f"{error}: {line[:200]!r}") from error
+        if isinstance(found, Loaded) and found.description is not None:
+            _check(found.description)
+    except (ValueError, RecursionError) as error:
+        raise NotTheProtocol(f"{_plainly(str(error))}: {line[:200]!r}") from error
     return found
+
+
+def _check(description: Document) -> None:
+    """What no schema says of a description. Raises `ValueError`."""
+    from_document(description)
+    for number, node in enumerate(description.nodes):
+        exact = _EXACT.get(node.type) if isinstance(node, Scalar) else None
+        if exact is not None and not exact.fullmatch(getattr(node, "value", "")):
+            raise ValueError(
+                f"no exact text of a {node.type} - at `$.description.nodes[{number}]`"
+            )
+
+
+#: The texts of scalars that are taken apart here; the rest is only compared.
+_EXACT: Final = {
+    "float": re.compile("[0-9a-f]{16}"),
+    "complex": re.compile("[0-9a-f]{16} [0-9a-f]{16}"),
+}
+
+#: What msgspec says of a slip that is often made -> what to do about it.
+_HINTS: Final = (
+    (re.compile("Expected `str.*got `(int|float)`"), "numbers travel as strings"),
+    (re.compile(r"matching regex '.*0-9\]\{1,20\}"), "a number is its decimal digits"),
+    (
+        re.compile(r"matching regex '.*0-9a-f\]\{64\}"),
+        "a hash is 64 hexadecimal digits",
+    ),
+    (
+        re.compile(r"`\$\.answer`|required field `answer`"),
+        "`answer` is one of started, loaded, rejected, skipped",
+    ),
+    (re.compile(r"`\$\.facts\["), f"a fact is one of {', '.join(FACTS)}"),
+)
+
+
+def _plainly(message: str) -> str:
+    hint = next((hint for words, hint in _HINTS if words.search(message)), "")
+    return f"{message} ({hint})" if hint else message
+
+
+#: The schema as a file, for those who have no Python. `python -m
+#: conformance.loaders.protocol` writes it.
+SCHEMA: Final = Path(__file__).with_name("protocol.schema.json")
 
 
 def schema() -> dict[str, Any]:
@@ -184,6 +233,10 @@ def schema() -> dict[str, Any]:
     (command, answers), definitions = msgspec.json.schema_components(
         (Command, Answer), ref_template="#/$defs/{name}"
     )
+    for definition in definitions.values():
+        # Python 3.13 takes the indentation off docstrings, and others do not.
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     named = {"Command": command, "Answer": answers}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -191,3 +244,13 @@ def schema() -> dict[str, Any]:
         "anyOf": [{"$ref": f"#/$defs/{name}"} for name in named],
         "$defs": named | definitions,
     }
+
+
+def schema_text() -> bytes:
+    """What stands in `SCHEMA`."""
+    return msgspec.json.format(msgspec.json.encode(schema()), indent=1) + b"\n"
+
+
+if __name__ == "__main__":
+    SCHEMA.write_bytes(schema_text())
+    sys.stdout.write(f"{SCHEMA}\n")

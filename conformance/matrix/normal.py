@@ -121,17 +121,27 @@ def expected(
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A reference: the steps to it, and what it is in."""
+    """A reference: the last steps to it, where they start, and what it is in."""
 
+    above: _Place | None = None
     steps: tuple[str, ...] = ()
     inside: str = ""
     optional: bool = False
+
+    @property
+    def name(self) -> str:
+        steps: list[str] = []
+        here: _Place | None = self
+        while here is not None:
+            steps.extend(reversed(here.steps))
+            here = here.above
+        return ".".join(reversed(steps))
 
 
 def _tensor(
     description: Description, index: int, sha256: str | None, place: _Place
 ) -> Tensor:
-    node, name = description.nodes[index], ".".join(place.steps)
+    node, name = description.nodes[index], place.name
     if not isinstance(node, nodes.Tensor):
         return Tensor(name, optional=True, vague=True)
     number = node.storage
@@ -237,7 +247,8 @@ def _references(
             continue
         node = description.nodes[index]
         place = _Place(
-            here.steps + names,
+            here,
+            names,
             unescape(node.type),
             here.optional or isinstance(node, _OPAQUE),
         )

@@ -46,7 +46,7 @@ PLAINEST: Final = next(iter(FILES))
 Pair = tuple[Tensor, Tensor]
 
 #: Not all of the file is there.
-CUT: Final = "cut/archive_before_end_record"
+CUT: Final = "cut/archive_inside_bytes_of_data_pkl"
 
 #: So many files are asked for in a row.
 ROW: Final = 10
@@ -123,11 +123,15 @@ class _File:
     """A file of the corpus, and what is in it."""
 
     def __init__(self, folder: Path, id: str) -> None:
-        directory = folder.absolute() / id.partition("/")[0]
-        cases = corpus.decode((directory / corpus.CASES).read_bytes()).cases
-        self.case = next(case for case in cases if case.id == id)
-        self.path = directory / self.case.file
+        self.id = id
+        self.path = folder.absolute() / f"{id}.pt"
         self.shows = FILES.get(id, "")
+
+    @property
+    def case(self) -> corpus.Case:
+        text = self.path.with_name(corpus.CASES).read_bytes()
+        cases = corpus.decode(text).cases
+        return next(case for case in cases if case.id == self.id)
 
     def steps(self, answer: Outcome, facts: Sequence[Fact]) -> Iterator[Step]:
         """The steps about what an adapter, that reports these facts, answered."""
@@ -136,7 +140,7 @@ class _File:
                 yield from self._loaded(answer, facts)
             case Rejected(message=words) | Skipped(reason=words):
                 mark, hint = Mark.PASSED_BY, ""
-                if self.case.id == PLAINEST:
+                if self.id == PLAINEST:
                     mark, hint = Mark.SLIP, "no file is plainer: every loader reads it"
                 yield Step(self.shows, mark, f"refused: {words}", hint)
             case _:

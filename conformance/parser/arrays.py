@@ -135,14 +135,14 @@ def complete(machine: Unpickler, kind: Any, what: str) -> np.dtype[Any]:
 def set_dtype_state(machine: Unpickler, target: np.dtype[Any], state: Any) -> Any:
     """BUILD of a dtype: `(version, order, subdtype, names, fields, ...)`.
 
-    The metadata are there from version 4 on.
+    The metadata are there from version 4 on; numpy 1.1 wrote version 3 already.
     """
     if target.isbuiltin == 1:
         return target  # numpy, too, lets nobody change what all share
     if type(state) is not tuple or not 8 <= len(state) <= 9:
         raise Malformed("the state of a numpy dtype is a tuple", phase="rebuild")
     version, order = state[:2]
-    if type(version) is not int or not 0 <= version <= 4:
+    if type(version) is not int or version not in (3, 4):
         raise Malformed("a numpy dtype of unknown version", phase="rebuild")
     order = order.decode("latin-1") if type(order) is bytes else order
     if type(order) is not str or order not in _ORDERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -150,6 +151,17 @@ def storage_id(pid: Any, length: int) -> tuple[TypedGlobal, Any, str, int, Any]:
             "the size of a storage must be a number of elements", phase="pickle"
         )
     return kind, key, location, int(numel), pid[5] if length > 5 else None
+
+
+#: Plain containers, and what Python's `for` takes from them.
+_WALKED: Final = (list, tuple, dict, OrderedDict, set, frozenset, str, bytes)
+
+
+def walked(value: Any, what: str) -> list[Any]:
+    """The members of what torch only walks, where it writes a list."""
+    if type(value) not in _WALKED:
+        raise Malformed(f"{what} must be a list")
+    return list(value)
 
 
 def record_key(key: Any) -> str:

@@ -521,8 +521,9 @@ def _newobj_ex(m: Unpickler, p: int) -> int:
     m.position = p - 1
     kwargs = m.stack.pop()
     args = m.stack.pop()
-    if type(kwargs) is not dict:
+    if not isinstance(kwargs, dict):
         raise Malformed("NEWOBJ_EX needs a dict", phase="pickle")
+    kwargs = dict(dict.items(kwargs))
     callee = m.stack[-1]
     m.stack[-1] = m.call(callee, args, kwargs) if kwargs else m.new(callee, args)
     return p

@@ -141,6 +141,14 @@ CASES: Final = (
         stream([a(numel=0), a(kind="LongStorage", numel=5)]),
         [("float32", []), ("int64", [])],
     ),
+    *(
+        Case(
+            f"keys in a {type(keys).__name__}",
+            stream(a(key="a"), keys, FOUR),
+            ("float32", [1, 2, 3, 4]),
+        )
+        for keys in ({"a": 1}, "a")
+    ),
     # -------------------------------------------------------------- storage views
     Case(
         "views before their root",

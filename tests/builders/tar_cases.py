@@ -211,6 +211,15 @@ CASES: Final = (
         [[1, 3], 4, [], [1, 3], ("float32", [1, 2, 3, 4])],
     ),
     Case(
+        "fewer than no storages, and views in a dict",
+        checkpoint(
+            p.value([]),
+            storages=tars.storages(count=-1, views={}),
+            tensors=tars.tensors(count=False),
+        ),
+        [],
+    ),
+    Case(
         "storage views",
         checkpoint(
             _numbers("5", "6", "7", "8", "9", "2"),

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conformance.fuzz.invariants import bounds
 from conformance.fuzz.invariants.checks import CHAINED, Subject, check
 from conformance.fuzz.invariants.trees import found, longest_chain
 from conformance.fuzz.target import Violation
-from conformance.parser import Object, Storage, Tensor
+from conformance.parser import Object, Storage, Tensor, Unsupported
+from conformance.parser.dtypes import DTYPES
 from conformance.parser.values import Global
 
 
@@ -237,3 +239,69 @@ def test_deques_beside_each_other_and_in_loops() -> None:
     many: list[Any] = [deque([deque()]) for _ in range(CHAINED)]
     assert longest_chain(found([loop, many]).links) == 2
     check(reading([loop, many]), False)
+
+
+# -------------------------------------------------------------------- elements
+
+
+def seen(dtype: str, data: bytes, *, conj: bool = False, neg: bool = False) -> Tensor:
+    """A tensor of all that is in these bytes, which it shows in a way of its own."""
+    info = DTYPES[dtype]
+    storage = Storage(dtype, len(data), source=memoryview(data))
+    size = len(data) * info.per_byte // info.itemsize
+    return Tensor(
+        dtype, (size,), (1,), 0, storage, is_conj=conj, is_neg=neg, device="cpu"
+    )
+
+
+_BYTES = bytes(range(1, 17))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        ("complex64", {"conj": True}),
+        ("complex64", {"neg": True}),
+        ("complex64", {"conj": True, "neg": True}),
+        ("bfloat16", {"neg": True}),
+        ("int32", {"neg": True}),
+        ("uint8", {"neg": True}),
+        ("quint4x2", {}),
+        ("quint2x4", {}),
+    ],
+)
+def test_elements_that_are_not_as_they_are_stored(
+    dtype: str, bits: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = seen(dtype, _BYTES, **bits)
+    bounds.elements(tensor)
+    stored = np.frombuffer(_BYTES, tensor.numpy().dtype)
+    monkeypatch.setattr(Tensor, "numpy", lambda self: stored)
+    with pytest.raises(Violation) as raised:
+        bounds.elements(tensor)
+    assert raised.value.invariant == "elements"
+
+
+def test_elements_that_should_be_there_and_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(self: Tensor) -> Any:
+        raise Unsupported("not today")
+
+    monkeypatch.setattr(Tensor, "numpy", refuse)
+    with pytest.raises(Violation, match="not today"):
+        bounds.elements(strided((2,), (1,)))
+    # Nobody can have an array of these.
+    bounds.elements(made_of("sparse_coo", (2,)))
+
+
+def test_memory_that_an_array_has_given_back() -> None:
+    array = np.zeros(500)
+    shown = array.reshape(-1).view(np.uint8)
+    storage = Storage("float64", 4000, source=memoryview(shown.data).toreadonly())
+    bounds.memory(storage)
+    # By what a pickle's BUILD calls.
+    array.__setstate__((1, (2000,), np.dtype("f8"), False, bytes(16_000)))  # type: ignore[arg-type]
+    with pytest.raises(Violation) as raised:
+        bounds.memory(storage)
+    assert raised.value.detail == "memory of an array"

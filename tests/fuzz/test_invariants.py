@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,13 +15,22 @@ import numpy as np
 import pytest
 
 from conformance.fuzz.invariants import cost
-from conformance.fuzz.invariants.checks import Subject, check
+from conformance.fuzz.invariants.checks import Subject, check, linear_inflation
 from conformance.fuzz.invariants.reading import MODES, Mode, mode_of
 from conformance.fuzz.target import Violation, signature
 from conformance.fuzz.targets import TARGETS
-from conformance.parser import Malformed, Storage, Tensor, Truncated, loading, source
+from conformance.parser import (
+    Malformed,
+    Object,
+    Storage,
+    Tensor,
+    Truncated,
+    loading,
+    source,
+)
 from conformance.parser.execute import DISPATCH
 from conformance.parser.globals import CONSTANTS
+from conformance.parser.values import Global
 from generators import handmade
 
 NONE = ord("N")
@@ -366,6 +376,44 @@ def test_memory_counts_what_was_held_at_a_time() -> None:
 
     assert 1_000_000 <= cost.memory(lambda: bytes(1_000_000)) < 1_010_000
     assert 100_000 <= cost.memory(one_after_the_other) < 210_000
+
+
+def test_inflated_counts_what_zlib_gives() -> None:
+    packed = zlib.compress(bytes(5000))
+    real = zlib.decompressobj
+
+    def twice() -> None:
+        for _ in range(2):
+            inflator = zlib.decompressobj()
+            assert inflator.decompress(packed, 1000) == bytes(1000)
+            assert len(inflator.decompress(inflator.unconsumed_tail)) == 4000
+            assert inflator.eof
+
+    assert cost.inflated(twice) == 10_000
+    assert zlib.decompressobj is real
+
+
+def test_a_reader_that_inflates_again_and_again() -> None:
+    packed = zlib.compress(bytes(1 << 20))
+
+    def read(data: bytes, mode: Mode) -> None:
+        for _ in range(4):
+            zlib.decompressobj().decompress(packed, 1 << 20)
+
+    with pytest.raises(Violation) as raised:
+        check(Subject(b"", read), True, (linear_inflation,))
+    assert raised.value.invariant == "inflated"
+
+
+def test_an_object_whose_repr_follows_what_is_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Object(Global("some", "name"), ([7] * 10_000,))
+    check(reading(made), True)
+    monkeypatch.setattr(Object, "__repr__", lambda self: f"Object({self.args})")
+    with pytest.raises(Violation) as raised:
+        check(reading(made), True)
+    assert raised.value.invariant == "text"
 
 
 def test_metered_bytes() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 
 from conformance.fuzz.invariants.reading import FULL
 from conformance.fuzz.lookup import default_words
-from conformance.fuzz.targets import TARGETS, costly, folder, machine
+from conformance.fuzz.target import signature
+from conformance.fuzz.targets import TARGETS, costly, edges, folder, machine
 from conformance.fuzz.words import Words
 from conformance.parser import CheckpointError, load
 
@@ -75,6 +77,44 @@ def test_seeds(name: str) -> None:
     assert tuple(islice(OURS[name].seeds(), 50)) == found[:50]
 
 
+# ------------------------------------------------------------- what they raise
+
+
+def _calls(target: Callable[[bytes], object], data: bytes) -> str:
+    """The signature of what a target raises that lives here, and not in our house."""
+    try:
+        target(data)
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        return signature(error)
+    raise AssertionError("nothing was raised")
+
+
+def _own(data: bytes) -> None:
+    _deeper(data)
+
+
+def _deeper(data: bytes) -> None:
+    # An error of the standard library's own functions, below all of these.
+    zipfile.ZipFile(io.BytesIO(data))
+
+
+def _of_ours(data: bytes) -> None:
+    load(io.BytesIO(data))
+
+
+def test_what_escapes_elsewhere_is_told_by_the_targets_own_file() -> None:
+    told = "escaped | BadZipFile | test_targets.py:_deeper"
+    assert _calls(_own, b"no archive") == told
+
+
+def test_what_passed_one_of_our_functions_is_told_by_that() -> None:
+    assert _calls(_of_ours, b"") == "escaped | NotACheckpoint | __init__.py:read"
+
+
+def test_what_was_never_called_has_no_function() -> None:
+    assert _calls(bytes.hex, 7) == "escaped | TypeError"  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------------- the seeds
 
 
@@ -87,6 +127,29 @@ def test_some_seeds(name: str) -> None:
 @pytest.mark.parametrize("name", costly.PICKLES)
 def test_what_a_careless_reader_pays_for(name: str) -> None:
     OURS["machine"].run(costly.PICKLES[name], True)
+
+
+@pytest.mark.parametrize("name", edges.PICKLES)
+def test_what_few_writers_write(name: str) -> None:
+    OURS["machine"].run(edges.PICKLES[name], True)
+
+
+ARCHIVES: dict[str, bytes] = {**edges.ARCHIVES, **costly.ARCHIVES}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_what_few_archives_have(name: str) -> None:
+    OURS["zip"].run(ARCHIVES[name], True)
+
+
+@pytest.mark.parametrize("name", folder.FOLDERS)
+def test_folders(name: str) -> None:
+    OURS["folder"].run(folder.packed(folder.FOLDERS[name]), True)
+
+
+@pytest.mark.parametrize("name", folder.FILES)
+def test_files_of_a_folder_alone(name: str) -> None:
+    OURS["folder"].run(folder.packed({"__0_0.distcp": folder.FILES[name]}), True)
 
 
 @pytest.mark.fuzz

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conformance.parser import (
@@ -165,6 +166,12 @@ WRONG: dict[str, tuple[dict[Any, Any], tuple[Piece, ...], type, str]] = {
     "a packed piece": (
         ONLY_W,
         (placed(transform_descriptors=["zstd"]),),
+        Unsupported,
+        "are packed",
+    ),
+    "a packed piece, if anybody asked": (
+        ONLY_W,
+        (placed(transform_descriptors=np.array([0, 1])),),
         Unsupported,
         "are packed",
     ),

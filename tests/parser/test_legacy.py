@@ -66,6 +66,18 @@ def test_views_are_not_copied() -> None:
     assert view.data.obj is root.data.obj is data
 
 
+def test_a_storage_on_meta_keeps_no_bytes() -> None:
+    """Those that the file has are passed over."""
+    meta, other = read(
+        stream([storage("FloatStorage", "a", 4, None, location="meta"), a(key="b")],
+               ("a", "b"), FOUR, FOUR)
+    )  # fmt: skip
+    assert (meta.nbytes, meta.location) == (16, "meta")
+    with pytest.raises(Uninitialised, match="has no bytes"):
+        _ = meta.data
+    assert other.data.nbytes == 16
+
+
 def test_what_a_storage_is_called() -> None:
     cuda = storage("FloatStorage", "94", 2, ("95", 0, 1), location="cuda:0")
     view = read(stream(cuda, ("94",), TWO))
@@ -146,7 +158,7 @@ def _number(numel: Any) -> bytes:
 WRONG = {
     "another version": (stream(1, version=1002), Unsupported, "version"),
     "a version of another type": (stream(1, version="1001"), Unsupported, "version"),
-    "no list of keys": (stream(a(), {"a": 1}, FOUR), Malformed, "must be a list"),
+    "no list of keys": (stream(a(), 7, FOUR), Malformed, "must be a list"),
     "a key that is a list": (stream(a(), [[]], FOUR), Malformed, "a list cannot name"),
     "a key too long": (stream(a(key="k" * 65536)), Malformed, "a str of this size"),
     "a key too large": (stream(a(key=1 << 200)), Malformed, "an? int of this size"),

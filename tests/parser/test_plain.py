@@ -488,6 +488,9 @@ def test_an_attribute_hides_the_keys() -> None:
     """`dict()` and `__dict__.update` would call it, C pickle's BUILD does not."""
     with pytest.raises(Malformed, match="whose keys an attribute hides"):
         unpickle(p.pickle(p.GLOBAL("builtins", "dict"), HIDDEN, p.TUPLE1, p.REDUCE))
+    counter = p.call("collections.Counter") + p.value({"keys": 7}) + p.BUILD
+    copied = p.pickle(p.GLOBAL("builtins", "dict"), counter, p.TUPLE1, p.REDUCE)
+    assert unpickle(copied) == {}
     built = p.pickle(p.call("collections.OrderedDict"), HIDDEN, p.BUILD)
     assert vars(unpickle(built)) == {}
     with pytest.raises(Malformed, match="whose keys an attribute hides"):

@@ -45,7 +45,6 @@ def dtype(name: str) -> Name:
         ("bfloat16", (2, 3), (1, 2), 12),
         ("float64", (), (), 8),
         ("int4", [4], [1], 4),
-        ("qint8", (4,), (1,), 4),
         ("float32", (2, 3), (0, 1), 12),
         ("float32", (0, 5), (5, 1), 0),
         ("float32", (1 << 60,), (1,), 1 << 62),
@@ -77,6 +76,7 @@ def test_meta_with_gradients() -> None:
         ((dtype("float32"), (1 << 62, 4), (0, 0), False), "more elements than 64 bits"),
         ((dtype("float32"), 2, (1,), False), "the size must be a tuple"),
         ((7, (2,), (1,), False), "a dtype is expected, not int"),
+        ((dtype("qint8"), (4,), (1,), False), "of qint8, which has no scale"),
         ((dtype("float32"), (2,), (1,), None), "requires_grad must be a bool"),
     ],
 )

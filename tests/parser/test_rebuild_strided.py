@@ -276,6 +276,12 @@ def test_metadata_in_any_dict() -> None:
     assert rebuilt(tensor(six(), (2,), (1,), 0, False, ordered)).is_neg
 
 
+def test_an_attribute_hides_the_metadata() -> None:
+    """Whoever calls `items` calls what the file put there."""
+    metadata = Call("collections.OrderedDict", [["neg", True]], state={"items": 7})
+    assert rebuilt(tensor(six(), (2,), (1,), 0, False, metadata)).is_neg
+
+
 @pytest.mark.parametrize("nothing", [None, {}, [], 0, ""])
 def test_no_metadata(nothing: Any) -> None:
     read = rebuilt(tensor(six(), (2,), (1,), 0, False, nothing))

@@ -136,12 +136,22 @@ def test_attributes_that_every_tensor_has(name: str) -> None:
     for tree in (parameter(two(), True, {name: 1}), typed(TENSOR, (None, {name: 1}))):
         with refused("Unsupported", f"an attribute called '{name}'"):
             rebuilt(tree)
+    with refused("Malformed", "a tensor's attribute is no string"):
+        rebuilt(typed(TENSOR, {name.encode(): 1}))
     # What a class of the file's own makes of that name, only that class knows.
     read = rebuilt(typed("my.Sub", {name: 1}), weights_only=False)
     assert read.attributes == {name: 1}
 
 
 # ------------------------------------------------------------------ other classes
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_state_says_whether_a_subclass_requires_gradients(grad: bool) -> None:
+    """To set this attribute is to change the tensor."""
+    state = {"requires_grad": grad, "a": 1}
+    read = rebuilt(typed("my.Sub", state), weights_only=False)
+    assert (read.requires_grad, read.attributes) == (grad, {"a": 1})
 
 
 def test_a_subclass() -> None:

@@ -232,11 +232,6 @@ WRONG = {
         Malformed,
         "without a count",
     ),
-    "less than no storages": (
-        checkpoint(storages=tars.storages(count=-1)),
-        Malformed,
-        "without a count",
-    ),
     "more storages than there are": (
         checkpoint(storages=tars.storages(ROW, count=2)),
         Malformed,
@@ -280,7 +275,7 @@ WRONG = {
         "7 bytes left where it says 8",
     ),
     "views that are no list": (
-        checkpoint(storages=tars.storages(ROW, views={})),
+        checkpoint(storages=tars.storages(ROW, views=7)),
         Malformed,
         "must be a list",
     ),

@@ -123,6 +123,7 @@ STREAMS: dict[str, list[bytes]] = {
     "NEWOBJ_EX": [
         NAME + p.args(1) + p.value({"k": 2}) + p.NEWOBJ_EX,
         NAME + p.args(1) + p.EMPTY_DICT + p.NEWOBJ_EX,
+        NAME + p.args(1) + p.call("collections.OrderedDict") + p.NEWOBJ_EX,
         p.GLOBAL("builtins", "set") + p.EMPTY_TUPLE + p.EMPTY_DICT + p.NEWOBJ_EX,
     ],
     "PROTO": [p.PROTO(0) + p.NONE, p.PROTO(5) + p.NONE, p.NONE + p.PROTO(2)],

@@ -13,15 +13,16 @@ import msgspec
 import pytest
 
 from conformance import ledger
-from conformance.check import check
+from conformance.check import ModeResult, Verdict, check
 from conformance.corpus.format import cases, corpus_folder
 from conformance.description import Description, Tensor
 from conformance.fuzz import differential
-from conformance.fuzz.differential import ASKED, examine, judge
+from conformance.fuzz.differential import ASKED, Pair, examine, judge
 from conformance.fuzz.target import Violation, signature
 from conformance.fuzz.targets.differential import DIFFERENTIAL, run
 from conformance.fuzz.words import Words
 from conformance.loaders import ours
+from conformance.loaders.outcome import Outcome
 from generators.cases import CASES
 from generators.cases.writing import bytes_of
 
@@ -179,12 +180,23 @@ def test_signatures_say_nothing_of_one_file() -> None:
     assert template("the record 'a/b' has 12 bytes, not 8") == (
         template("the record 'c'd' has 0x1f bytes, not -1")
     )
+    assert template("7 is wrong (at 9 of the packed pickle)") == template("8 is wrong")
     assert template("size (2, 3), offset 0") == template("size (1,), offset 17")
     place = differential._place
     assert place("['model']['w']") == place("[0]") == "[...]"
     assert place("['a'].scales") == ".scales"
     assert place("{(1, 2)}") == "[...}"
     assert place("the root") == "the root"
+
+
+def test_a_signature_says_why_where_we_load() -> None:
+    """Our error is the cause, if there is one; else it is what torch says."""
+    pair = Pair(ASKED[0], Outcome("a digest"), Outcome("another"))
+    said = "two answers to one question: int 1 != 0 at the root"
+    result = ModeResult(str(ASKED[0]), Verdict.NONDETERMINISTIC, torch=said)
+    assert differential._cause(pair, result) == (
+        "we load: two answers to one question: int N != N at the root"
+    )
 
 
 # ---------------------------------------------------------------------- a short run

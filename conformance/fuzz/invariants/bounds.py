@@ -11,7 +11,9 @@ from itertools import pairwise, product
 from math import prod
 from typing import Any, Final
 
-from conformance.parser import Tensor
+import numpy as np
+
+from conformance.parser import CheckpointError, Storage, Tensor
 from conformance.parser.dtypes import DTYPES
 
 from ..target import Violation
@@ -72,26 +74,88 @@ def view(tensor: Tensor) -> None:
 
 
 def elements(tensor: Tensor) -> None:
-    """`numpy()` and `tobytes()` give the bytes at the very places of the elements."""
-    storage, stride = tensor.storage, tensor.stride
-    if not _small(tensor) or storage is None or stride is None:
+    """`numpy()` and `tobytes()` give the elements from their very places.
+
+    Of a tensor that is too large to look at, or that numpy has no array for, they
+    may also raise a `CheckpointError`.
+    """
+    if (tensor.is_conj or tensor.is_neg) and prod(tensor.shape) > FEW:
+        # A copy, of what may be more than there is memory.
         return
-    info = DTYPES[tensor.dtype]
-    # numpy knows 64 dimensions, and none of a view is too large for it.
-    if len(tensor.shape) > 64 or max(tensor.shape, default=0) > FEW:
+    try:
+        array, told = tensor.numpy(), None
+    except CheckpointError as error:
+        array, told = np.empty(()), error
+    if not _has_elements(tensor):
         return
-    if tensor.is_conj or tensor.is_neg or info.per_byte > 1:
-        return
-    size, data = info.itemsize, storage.data
+    if told is not None:
+        raise Violation("elements", f"{tensor!r}: {told}")
     expected = b"".join(
-        data[place * size : (place + 1) * size]
-        for place in _places(tensor.shape, stride, tensor.storage_offset)
+        _element(tensor, place)
+        for place in _places(tensor.shape, tensor.stride or (), tensor.storage_offset)
     )
-    array = tensor.numpy()
-    if array.shape != tensor.shape or array.dtype != info.numpy:
+    dtype = DTYPES[tensor.dtype].numpy
+    if array.shape != tensor.shape or array.dtype != dtype:
         raise Violation("elements", f"{tensor!r} as {array.dtype}{array.shape}")
     if not array.tobytes() == tensor.tobytes() == expected:
         raise Violation("elements", f"{tensor!r} is not what its storage holds")
+
+
+def _has_elements(tensor: Tensor) -> bool:
+    """Whether there is an array of the tensor, small enough to compare."""
+    # numpy knows 64 dimensions, and none of a view is too large for it.
+    fits = len(tensor.shape) <= 64 and max(tensor.shape, default=0) <= FEW
+    return fits and _small(tensor) and (not tensor.is_neg or tensor.dtype in _NEGATED)
+
+
+#: What torch can negate (2.13.0, on a CPU).
+_NEGATED: Final = (
+    *("float64", "float32", "float16", "bfloat16"),
+    *("complex128", "complex64", "complex32", "bcomplex32"),
+    *("int64", "int32", "int16", "int8", "uint8"),
+)
+
+
+def _element(tensor: Tensor, place: int) -> bytes:
+    """One element as it is in an array: its bytes, or a byte for its few bits."""
+    info, data = DTYPES[tensor.dtype], tensor.storage.data if tensor.storage else b""
+    if info.per_byte > 1:
+        byte, at = divmod(place, info.per_byte)
+        bits = 8 // info.per_byte
+        return bytes((data[byte] >> at * bits & (1 << bits) - 1,))
+    found = bytes(data[place * info.itemsize : (place + 1) * info.itemsize])
+    if info.kind == "int":
+        return _negative(found) if tensor.is_neg else found
+    half = info.swap
+    parts = [found[at : at + half] for at in range(0, len(found), half)]
+    for number, part in enumerate(parts):
+        if tensor.is_neg is not (tensor.is_conj and number == 1):
+            parts[number] = part[:-1] + bytes((part[-1] ^ 0x80,))
+    return b"".join(parts)
+
+
+def _negative(found: bytes) -> bytes:
+    number = -int.from_bytes(found, "little") % (1 << 8 * len(found))
+    return number.to_bytes(len(found), "little")
+
+
+def memory(storage: Storage) -> None:
+    """A storage that shows an array's memory shows memory that is still that."""
+    owner: Any = storage.data.obj if storage.has_data else None
+    while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, np.ndarray):
+        return
+    begin, size = _address(storage.data), storage.data.nbytes
+    first = _address(owner)
+    if size and not first <= begin <= begin + size <= first + owner.nbytes:
+        told = f"{storage!r} shows {size} bytes that its array has given back"
+        raise Violation("view outside", told, "memory of an array")
+
+
+def _address(data: Any) -> int:
+    place: int = np.asarray(data).__array_interface__["data"][0]
+    return place
 
 
 def _places(

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Final
 
-from conformance.parser import CheckpointError, Limits, Storage
+from conformance.parser import CheckpointError, Limits, Storage, Uninitialised
 
 from ..target import Violation
 from . import bounds, cost
-from .reading import FULL, MODES, Answer, Read, answer, mode_of
+from .reading import FULL, MODES, TIGHT, Answer, Read, answer, mode_of
 from .state import GLANCED, State
 from .trees import Found, found, longest_chain
 
@@ -110,17 +110,19 @@ def twice_the_same(subject: Subject) -> None:
 
 def lazily_and_eagerly(subject: Subject) -> None:
     """Storages may be fetched at once or later, in any order, and again."""
-    if subject.answer.tree is not None:
+    if subject.answer.tree is not None and found(subject.usual()).storages:
         for name, fetch in _FETCHES.items():
             _same("lazy", name, subject.answer, answer(subject.usual, fetch))
 
 
 def _fetch(storages: list[Storage]) -> None:
     for storage in storages:
-        if storage.has_data and len(storage.data) != storage.nbytes:
-            raise Violation(
-                "lazy", f"{storage!r} has {len(storage.data)} bytes", "size"
-            )
+        try:
+            size = len(storage.data)
+        except Uninitialised:
+            size = -1
+        if size != (storage.nbytes if storage.has_data else -1):
+            raise Violation("lazy", f"{storage!r} has {size} bytes", "size")
 
 
 _FETCHES: Final[dict[str, Callable[[Found], None]]] = {
@@ -133,8 +135,20 @@ _FETCHES: Final[dict[str, Callable[[Found], None]]] = {
 def elements_are_there(subject: Subject) -> None:
     """`numpy()` and `tobytes()` of a tensor that loaded give its own bytes."""
     if subject.answer.tree is not None:
-        for tensor in found(subject.usual()).tensors:
+        met = found(subject.usual())
+        for storage in met.storages:
+            bounds.memory(storage)
+        for tensor in met.tensors:
             bounds.elements(tensor)
+
+
+def shown_in_short(subject: Subject) -> None:
+    """`repr()` of a tensor, storage or inert object does not follow what is in it."""
+    if subject.answer.tree is not None:
+        met = found(subject.usual())
+        for value in (*met.tensors, *met.storages, *met.objects):
+            if len(repr(value)) > LONGEST + 50 * len(subject.data):
+                raise Violation("text", f"{type(value).__name__} shown at length")
 
 
 def offered_anyhow(subject: Subject) -> None:
@@ -145,7 +159,7 @@ def offered_anyhow(subject: Subject) -> None:
 
 
 def _same(invariant: str, how: str, usual: Answer, other: Answer) -> None:
-    if usual != other:
+    if usual != other and not usual.means(other):
         raise Violation(invariant, f"{usual} -- but {how}: {other}", how)
 
 
@@ -190,6 +204,19 @@ def linear_memory(subject: Subject) -> None:
         raise Violation("memory", f"{peak} bytes for {len(subject.data)}")
 
 
+#: Bytes that records may inflate to for each byte of input, and for none: what
+#: `TIGHT` grants, and each record about the archive.
+INFLATED: Final = (TIGHT.inflate_ratio + TIGHT.inflate_pickle_ratio, 1 << 16)
+
+
+def linear_inflation(subject: Subject) -> None:
+    """No more is inflated than the limits grant, however often it is asked for."""
+    each, once = INFLATED
+    total = cost.inflated(lambda: _read(subject))
+    if total > once + each * len(subject.data):
+        raise Violation("inflated", f"{total} bytes for {len(subject.data)}")
+
+
 def _read(subject: Subject) -> Any:
     try:
         return subject.usual()
@@ -201,10 +228,12 @@ COSTLY: Final[tuple[Costly, ...]] = (
     twice_the_same,
     lazily_and_eagerly,
     elements_are_there,
+    shown_in_short,
     offered_anyhow,
     nothing_left_behind,
     linear_work,
     linear_memory,
+    linear_inflation,
 )
 
 

@@ -1,9 +1,13 @@
-"""What reading costs: lines of Python, bytes of memory and of input. Never seconds."""
+"""What reading costs: lines of Python, bytes of memory, of input, and inflated.
+
+Never seconds.
+"""
 
 from __future__ import annotations
 
 import sys
 import tracemalloc
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from types import FrameType
@@ -64,6 +68,34 @@ def memory(function: Callable[[], object]) -> int:
     finally:
         if not tracing:
             tracemalloc.stop()
+
+
+def inflated(function: Callable[[], object]) -> int:
+    """How many bytes zlib makes of packed ones for `function`, a piece at a time."""
+    total = 0
+    real = zlib.decompressobj
+
+    class Counting:
+        """What `zlib.decompressobj` gives, and counts."""
+
+        def __init__(self, *args: Any) -> None:
+            self._real = real(*args)
+
+        def decompress(self, data: bytes, max_length: int = 0) -> bytes:
+            nonlocal total
+            found = self._real.decompress(data, max_length)
+            total += len(found)
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+    zlib.decompressobj = Counting  # type: ignore[assignment]
+    try:
+        function()
+    finally:
+        zlib.decompressobj = real
+    return total
 
 
 class Metered(bytes):

@@ -18,11 +18,12 @@ class Found:
     arrays of objects.
     """
 
-    __slots__ = ("links", "storages", "tensors")
+    __slots__ = ("links", "objects", "storages", "tensors")
 
     def __init__(self) -> None:
         self.tensors: list[Tensor] = []
         self.storages: list[Storage] = []
+        self.objects: list[Object] = []
         self.links: list[Any] = []
 
 
@@ -43,6 +44,8 @@ def found(tree: Any) -> Found:
             out.tensors.append(value)
         elif kind is Storage:
             out.storages.append(value)
+        elif kind is Object:
+            out.objects.append(value)
         elif kind in _LINKS and (kind is not np.ndarray or value.dtype.hasobject):
             out.links.append(value)
         wait(waiting, value)

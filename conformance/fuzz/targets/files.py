@@ -14,13 +14,14 @@ from ..invariants.checks import (
     elements_are_there,
     lazily_and_eagerly,
     offered_anyhow,
+    shown_in_short,
     twice_the_same,
 )
 from ..invariants.offering import OFFERS, reader
 from ..invariants.reading import TIGHT
 from ..mutation import archives, files, streams, tars
 from ..target import Target
-from . import seeds
+from . import costly, edges, seeds
 
 _IN_MEMORY: Final = reader(offering.in_memory, TIGHT)
 _WAYS: Final = {name: reader(offer, TIGHT) for name, offer in OFFERS.items()}
@@ -53,6 +54,7 @@ _COSTLY: Final = (
     twice_the_same,
     lazily_and_eagerly,
     elements_are_there,
+    shown_in_short,
     offered_anyhow,
 )
 
@@ -66,11 +68,21 @@ def _seeds(*containers: str) -> Iterator[bytes]:
     return (data for _, data in seeds.files(*containers))
 
 
-ZIP: Final = Target(
-    "zip", run_zip, archives.mutate, lambda: _seeds("zip", "torchscript")
-)
+def _archives() -> Iterator[bytes]:
+    yield from edges.ARCHIVES.values()
+    yield from costly.ARCHIVES.values()
+    yield from _seeds("zip", "torchscript")
+
+
+def _files() -> Iterator[bytes]:
+    yield from map(edges.around, edges.PICKLES.values())
+    yield from edges.ARCHIVES.values()
+    yield from _seeds()
+
+
+ZIP: Final = Target("zip", run_zip, archives.mutate, _archives)
 LEGACY: Final = Target(
     "legacy", run_legacy, streams.mutate, lambda: _seeds("legacy", "pickle")
 )
 TAR: Final = Target("tar", run_tar, tars.mutate, lambda: _seeds("tar"))
-FILE: Final = Target("file", run_file, files.mutate, _seeds)
+FILE: Final = Target("file", run_file, files.mutate, _files)

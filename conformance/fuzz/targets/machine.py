@@ -18,15 +18,23 @@ from ..invariants.guard import GUARD
 from ..invariants.reading import FULL, TIGHT, Mode
 from ..mutation import pickles
 from ..target import Target, Violation
-from . import costly, seeds
+from . import costly, edges, seeds
 
 #: The largest storage that the stand-in hands out, in bytes.
 LARGEST: Final = 1 << 13
 
-#: What they hold: zeros, which are in range whatever they stand for, or ascending
-#: numbers, which as offsets and indices make sense.
+#: What they hold: zeros, which are in range whatever they stand for, ascending
+#: numbers, which as offsets and indices make sense, or -1, which never does.
 _ZEROS: Final = memoryview(bytes(LARGEST))
 _ASCENDING: Final = memoryview(struct.pack(f"<{LARGEST // 8}q", *range(LARGEST // 8)))
+_BELOW: Final = memoryview(b"\xff" * LARGEST)
+
+
+def _filling(key: str) -> memoryview:
+    """Of a storage with this key: odd numbers ascend, those below zero are -1."""
+    if key[-1:] not in "13579":
+        return _ZEROS
+    return _BELOW if key.startswith("-") else _ASCENDING
 
 
 class _Storages:
@@ -46,8 +54,7 @@ class _Storages:
             nbytes = numel * kind.info.itemsize
             if nbytes > LARGEST:
                 raise Malformed(f"a storage of {nbytes} bytes", phase="pickle")
-            fill = _ASCENDING if name[-1:] in "13579" else _ZEROS
-            source = None if location == "meta" else fill[:nbytes]
+            source = None if location == "meta" else _filling(name)[:nbytes]
             storage = Storage(kind.info.name, nbytes, location, name, source)
             self.made[key] = storage
         return storage
@@ -103,8 +110,9 @@ def run(data: bytes, thorough: bool) -> None:
 
 
 def _seeds() -> Iterator[bytes]:
-    yield from seeds.pickles()
+    yield from edges.PICKLES.values()
     yield from costly.PICKLES.values()
+    yield from seeds.pickles()
 
 
 MACHINE: Final = Target("machine", run, pickles.mutate, _seeds)

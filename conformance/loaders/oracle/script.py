@@ -42,6 +42,8 @@ def load_torchscript(path: str, trust: bool, options: dict[str, Any]) -> Any:
         constants = torch.serialization._load(
             _Constants(archive), pickle_file="constants.pkl", **options
         )
+    if not isinstance(constants, tuple):
+        raise TypeError("the constants of a TorchScript archive are no tuple")
     if not isinstance(record, Record):
         # As torch.jit.load: "isObject() INTERNAL ASSERT FAILED".
         raise RuntimeError("the root of a TorchScript archive is no object")
@@ -55,6 +57,9 @@ def load_torchscript(path: str, trust: bool, options: dict[str, Any]) -> Any:
 class _Archive:
     """An archive as C++ reads it, which asks for no bytes of a meta tensor."""
 
+    #: Whether the storage that is asked for next is one of the meta device.
+    on_meta: ClassVar[bool] = False
+
     def __init__(self, archive: Any) -> None:
         self._archive = archive
 
@@ -62,7 +67,7 @@ class _Archive:
         return getattr(self._archive, name)
 
     def get_storage_from_record(self, name: str, nbytes: int, *args: Any) -> Any:
-        if nbytes and not self._archive.get_record(name):
+        if _Archive.on_meta:
             return torch.empty(nbytes, dtype=torch.uint8, device="meta")
         return self._archive.get_storage_from_record(name, nbytes, *args)
 
@@ -76,6 +81,9 @@ class _Constants(_Archive):
         )
 
 
+#: How the names of TorchScript's own classes begin.
+SCRIPT: Final = "__torch__."
+
 #: The machine in Python, of which mypy knows little.
 _Unpickler: Any = pickle._Unpickler
 
@@ -88,9 +96,13 @@ class _Machine(_Unpickler):  # type: ignore[misc]
     def load_reduce(self) -> None:
         args = self.stack.pop()
         callee = self.stack[-1]
-        if isinstance(callee, Named) and not isinstance(args, tuple):
-            # A member of an enumeration: its value stands alone.
+        enumeration = isinstance(callee, Named) and callee.full_name.startswith(SCRIPT)
+        if enumeration and not isinstance(args, tuple):
+            # One of its members: the value stands alone.
             args = (args,)
+        if not isinstance(args, tuple | list):
+            # Python would take the letters of a string for arguments.
+            raise TypeError("the arguments of a call are no tuple")
         self.stack[-1] = callee(*args)
 
     def load_binpersid(self) -> None:
@@ -98,6 +110,7 @@ class _Machine(_Unpickler):  # type: ignore[misc]
         if isinstance(pid, tuple) and len(pid) == 6 and pid[5] is None:
             # Up to 1.4 it said, like a legacy stream, that this is no view.
             pid = pid[:5]
+        _Archive.on_meta = isinstance(pid, tuple) and pid[3:4] == ("meta",)
         self.stack.append(self.persistent_load(pid))
 
     dispatch[pickle.REDUCE[0]] = load_reduce

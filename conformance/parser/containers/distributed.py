@@ -27,6 +27,7 @@ from ..errors import (
     Unsupported,
     quote,
 )
+from ..rebuild.checks import is_nothing
 from ..source import map_path
 from ..tensor import Tensor
 from ..values import Global, Object, Size
@@ -163,7 +164,7 @@ class _File:
                 f"a piece reaches beyond the {len(self.view)} bytes of "
                 f"{quote(self.name)}"
             )
-        if info.state.get("transform_descriptors"):
+        if not is_nothing(info.state.get("transform_descriptors")):
             raise Unsupported(f"the pieces in {quote(self.name)} are packed")
         self.left -= length
         if self.left < 0:

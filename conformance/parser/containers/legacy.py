@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from ..context import Context, is_id_of, record_key, storage_id
+from ..context import Context, is_id_of, record_key, storage_id, walked
 from ..dtypes import DTYPES, DTypeInfo
 from ..errors import (
     CheckpointError,
@@ -81,10 +81,8 @@ class _Stream:
         machine = context.unpickler(self.view, self.persistent_load, position=position)
         tree = machine.load()
         keys, position = context.unpickle(self.view, position=machine.position)
-        if type(keys) is not list:
-            raise Malformed("the keys of a legacy stream must be a list")
         try:
-            for key in keys:
+            for key in walked(keys, "the keys of a legacy stream"):
                 position = self.fill(key, position)
         except CheckpointError as error:
             if error.offset is None:
@@ -193,6 +191,7 @@ class _Stream:
                 offset=position,
             )
         end = position + storage.nbytes
-        storage.fill(self.view[position:end])
+        if storage.location != "meta":
+            storage.fill(self.view[position:end])
         self.missing.pop(key, None)
         return end

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..context import Context, ascii_text, record_key
+from ..context import Context, ascii_text, record_key, walked
 from ..dtypes import DTYPES
 from ..errors import (
     CheckpointError,
@@ -245,7 +245,7 @@ class _Member:
     def rows(self) -> Iterator[tuple[int, Any, Any]]:
         """As many triples as are announced, each of which costs some bytes."""
         count = self.unpickle()
-        if type(count) is not int or count < 0:
+        if type(count) not in (int, bool):
             raise Malformed("a member of the tar without a count")
         for _ in range(count):
             row = self.unpickle()
@@ -300,10 +300,7 @@ class _Loaded:
                 self.add_storage(key, kind.info.name, location, data)
                 self.trace.storages += 1
                 self.trace.storage_bytes += data.nbytes
-            views = member.unpickle()
-            if type(views) is not list:
-                raise Malformed("the storage views of the tar must be a list")
-            for view in views:
+            for view in walked(member.unpickle(), "the storage views of the tar"):
                 self.read_view(view)
 
     def add_storage(

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 TENSOR: Final = "torch.Tensor"
 PARAMETER: Final = "torch.nn.parameter.Parameter"
+NESTED_TENSOR: Final = "torch.nested._internal.nested_tensor.NestedTensor"
 
 _INT64: Final = 1 << 63
 
 
 def wrong(what: str, value: Any) -> Malformed:
     return Malformed(f"{what}, not {type(value).__name__}", phase="rebuild")
+
+
+def without_scale(dtype: str) -> Malformed:
+    return Malformed(f"a plain tensor of {dtype}, which has no scale", phase="rebuild")
 
 
 def as_int(value: Any, what: str) -> int:

@@ -21,6 +21,7 @@ from .checks import (
     as_ints,
     as_tensor,
     check_count,
+    without_scale,
     wrong,
 )
 from .small import device_of
@@ -38,6 +39,8 @@ def _rebuild_meta_tensor_no_storage(
     machine: Unpickler, dtype: Any, size: Any, stride: Any, requires_grad: Any
 ) -> Tensor:
     info = as_dtype(dtype)
+    if info.kind == "quantized":
+        raise without_scale(info.name)
     shape = as_ints(machine, size, "the size")
     steps = as_ints(machine, stride, "the stride")
     if len(shape) != len(steps):

@@ -10,7 +10,7 @@ from ..errors import Malformed
 from ..keys import items_of
 from ..registry import Table
 from ..tensor import Tensor
-from .checks import as_grad, as_int, as_tensor, wrong
+from .checks import NESTED_TENSOR, as_grad, as_int, as_tensor, wrong
 from .views import part_of
 
 if TYPE_CHECKING:
@@ -93,12 +93,9 @@ def _rebuild_njt(machine: Unpickler, kwargs: Any) -> Tensor:
     )
 
 
-#: The class itself, which was called until torch 2.4.
-NESTED_TENSOR: Final = "torch.nested._internal.nested_tensor.NestedTensor"
-
-
 @CALLS.named(NESTED_TENSOR)
 def _nested_tensor(machine: Unpickler, *args: Any) -> Tensor:
+    """The class itself, which was called until torch 2.4."""
     return jagged_of_2_4(machine, args, None)
 
 
@@ -110,7 +107,7 @@ def jagged_of_2_4(machine: Unpickler, args: Any, state: Any) -> Tensor:
         )
     kwargs = dict(zip(("values", "offsets"), args, strict=True))
     attributes = machine.attributes(state) or {}
-    for name in ("lengths", "_ragged_idx", "_metadata_cache"):
+    for name in ("values", "offsets", "lengths", "_ragged_idx", "_metadata_cache"):
         attribute = f"_{name.removeprefix('_')}"
         if attribute in attributes:
             kwargs[name] = attributes[attribute]

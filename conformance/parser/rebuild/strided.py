@@ -8,7 +8,7 @@ from ..dtypes import DTYPES, DTypeInfo
 from ..errors import Malformed, Uninitialised, Unsupported
 from ..registry import Table
 from ..tensor import Storage, Tensor
-from .checks import TENSOR, as_dtype, as_grad, as_tensor, short
+from .checks import TENSOR, as_dtype, as_grad, as_tensor, short, without_scale
 from .views import strided, with_hooks, with_metadata
 
 if TYPE_CHECKING:
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 CALLS: Final = Table()
 
 
-def _without_scale(dtype: str) -> Malformed:
-    return Malformed(f"a plain tensor of {dtype}, which has no scale", phase="rebuild")
-
-
 @CALLS.named("torch._utils._rebuild_tensor")
 def _rebuild_tensor(
     machine: Unpickler, storage: Any, offset: Any, size: Any, stride: Any
 ) -> Tensor:
     tensor = strided(machine, storage, offset, size, stride)
     if DTYPES[tensor.dtype].kind == "quantized":
-        raise _without_scale(tensor.dtype)
+        raise without_scale(tensor.dtype)
     return tensor
 
 
@@ -64,7 +60,7 @@ def _rebuild_tensor_v3(
 ) -> Tensor:
     info = as_dtype(dtype)
     if info.kind == "quantized":
-        raise _without_scale(info.name)
+        raise without_scale(info.name)
     tensor = strided(machine, storage, offset, size, stride, info)
     storage.interpret(info.swap)
     tensor._requires_grad = as_grad(requires_grad, info)

@@ -10,8 +10,17 @@ from ..errors import Malformed, quote
 from ..registry import Table
 from ..tensor import Tensor
 from ..values import Global, Inert, Object
-from .checks import PARAMETER, TENSOR, as_class, as_flag, as_grad, as_tensor, wrong
-from .nested import NESTED_TENSOR, jagged_of_2_4
+from .checks import (
+    NESTED_TENSOR,
+    PARAMETER,
+    TENSOR,
+    as_class,
+    as_flag,
+    as_grad,
+    as_tensor,
+    wrong,
+)
+from .nested import jagged_of_2_4
 from .strided import empty
 from .views import copy_of, with_hooks, with_state
 

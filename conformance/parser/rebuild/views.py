@@ -10,6 +10,7 @@ from ..dtypes import DTYPES, DTypeInfo
 from ..errors import Malformed, Unsupported, quote
 from ..tensor import Storage, Tensor, extent
 from .checks import (
+    NESTED_TENSOR,
     PARAMETER,
     TENSOR,
     as_flag,
@@ -141,7 +142,8 @@ def with_metadata(tensor: Tensor, metadata: Any) -> Tensor:
         return tensor
     if not isinstance(metadata, dict):
         raise wrong("a tensor's metadata must be a dict", metadata)
-    for name, value in metadata.items():
+    # Not `metadata.items()`: an attribute from the file may hide it.
+    for name, value in dict.items(metadata):
         if name not in ("conj", "neg"):
             raise Unsupported(f"the tensor metadata {quote(name)}", phase="rebuild")
         as_flag(value, name)
@@ -155,9 +157,12 @@ def with_metadata(tensor: Tensor, metadata: Any) -> Tensor:
 def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
     """A subclass's attributes, or the state its `__setstate__` would get."""
     attributes = machine.attributes(state)
-    plain = tensor.type in (TENSOR, PARAMETER)
+    plain = tensor.type in (TENSOR, PARAMETER, NESTED_TENSOR)
     if attributes is not None:
-        if tensor.type == PARAMETER:
+        if not all(type(name) is str for name in attributes):
+            # Those of Python 2 are bytes, which torch cannot set either.
+            raise Malformed("a tensor's attribute is no string", phase="rebuild")
+        if tensor.type not in (TENSOR, NESTED_TENSOR):
             _say_again(tensor, attributes)
         taken = PROPERTIES.intersection(attributes) if plain else None
         if taken:
@@ -175,7 +180,10 @@ def with_state(machine: Unpickler, tensor: Tensor, state: Any) -> Tensor:
 
 
 def _say_again(tensor: Tensor, attributes: dict[Any, Any]) -> None:
-    """What the 4-bit Parameters of bitsandbytes keep in their state as well."""
+    """What the 4-bit Parameters of bitsandbytes keep in their state as well.
+
+    To set these attributes is to change the tensor, whatever its class.
+    """
     data = attributes.get("data")
     if type(data) is Tensor and _kind(data) == _kind(tensor):
         tensor._take_view(attributes.pop("data"))

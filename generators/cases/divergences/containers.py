@@ -21,6 +21,7 @@ from ...handmade import (
     value,
 )
 from ..files.tarring import Shown, members, number, tar
+from ..wrong.tar_headers import header
 from .registry import case
 
 DATA = floats(1.0, 2.0, 3.0, 4.0)
@@ -165,3 +166,40 @@ def big_endian_twice() -> bytes:
     root = [four("0"), four("1")]
     data = struct.pack(">4f", 1.0, 2.0, 3.0, 4.0)
     return archive(root, {"0": data, "1": Record(data, like="data/0")}, byteorder="big")
+
+
+@case("container:legacy")
+def legacy_count_wraps() -> bytes:
+    """A legacy stream with an empty storage whose bytes say 2^62 elements."""
+    root = tensor(storage("FloatStorage", 0, "0", "cpu", None), (0,))
+    return legacy(root, {"0": (1 << 62, b"")})
+
+
+@case("container:legacy")
+def legacy_with_record() -> bytes:
+    """A legacy stream in which the first bytes of a zip archive stand at byte 512."""
+    text = "x" * 512
+    at = legacy(text).index(b"x")
+    return legacy("x" * (512 - at) + "PK\3\4")
+
+
+@case("persistent-id:module")
+def module_of_storage_class() -> bytes:
+    """A legacy stream with `('module', torch.FloatStorage, 'a.py', 'class ...')`."""
+    pid = ("module", name("torch.FloatStorage"), "a.py", "class A: pass")
+    return legacy(Piece(value(pid) + pickle.BINPERSID))
+
+
+@case("torch.FloatTensor")
+def storage_class_of_tensor() -> bytes:
+    """A storage whose class is a tensor, which has a dtype too."""
+    pid = ("storage", call("torch.FloatTensor"), "0", "cpu", 4)
+    return archive(tensor(Piece(value(pid) + pickle.BINPERSID), (4,)), {"0": DATA})
+
+
+@case("container:tar", undisclosed=True)
+def tar_pipe() -> bytes:
+    """A tar in which `storages` is a named pipe."""
+    good = tar(members(value(None), {}, {}))
+    # In front of the two empty blocks: the last member of a name is the one.
+    return good[:-1024] + header(b"storages", 0, b"6") + good[-1024:]

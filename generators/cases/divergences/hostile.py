@@ -36,6 +36,17 @@ def key_of_pairs() -> bytes:
     return archive(Piece(pickle.EMPTY_DICT + key + pickle.NONE + pickle.SETITEM))
 
 
+@case("opcode:TUPLE2")
+def numel_of_pairs() -> bytes:
+    """A storage whose size is 64 pairs, each of them twice the one before."""
+    size = pickle.EMPTY_TUPLE
+    for index in range(64):
+        slot = bytes([index])
+        size += pickle.BINPUT + slot + pickle.BINGET + slot + pickle.TUPLE2
+    pid = ("storage", name("torch.FloatStorage"), "0", "cpu", Piece(size))
+    return archive(Piece(value(pid) + pickle.BINPERSID), {"0": b""})
+
+
 @case("opcode:SETITEMS")
 def keys_colliding() -> bytes:
     """A dict with 120 integers as keys that all have one hash."""
@@ -106,3 +117,9 @@ def deques_deep() -> bytes:
     parts = ((callee, 1), (b"h\x00)R", 600), (b"a", 600), (b".", 1))
     size = sum(len(text) * count for text, count in parts)
     return archive(Record(bytes(size), deflate(*parts)))
+
+
+@case("ml_dtypes.float8_e5m2", undisclosed=True)
+def ml_dtype_of_text() -> bytes:
+    """A scalar of ml_dtypes from a text that is no number."""
+    return archive(call("ml_dtypes.float8_e5m2", "x"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 from ...handmade import (
@@ -13,6 +14,7 @@ from ...handmade import (
     layout,
     longs,
     name,
+    new,
     storage,
     tensor,
 )
@@ -160,16 +162,31 @@ def nested_of_nothing() -> bytes:
     return archive(root, {"0": b"", "1": floats(0.0), "2": b""})
 
 
-def jagged(offsets: tuple[int, ...], **more: Any) -> bytes:
-    """A jagged tensor of three elements."""
+JAGGED = "torch.nested._internal.nested_tensor"
+
+
+def jagged(offsets: tuple[int, ...], state: Any = None, **more: Any) -> bytes:
+    """A jagged tensor of three elements, with the attributes of a state."""
     kwargs = {
         "values": float_tensor("0", 3, 1),
         "offsets": index_tensor("1", len(offsets)),
         "lengths": None,
         **more,
     }
-    root = call("torch.nested._internal.nested_tensor._rebuild_njt", kwargs)
+    root = call(f"{JAGGED}._rebuild_njt", kwargs)
+    if state is not None:
+        root = call(
+            "torch._tensor._rebuild_from_type_v2",
+            *(name(f"{JAGGED}._rebuild_njt"), name(f"{JAGGED}.NestedTensor")),
+            *((kwargs,), state),
+        )
     return archive(root, {"0": floats(1, 2, 3), "1": longs(*offsets)})
+
+
+@case("torch.nested._internal.nested_tensor._rebuild_njt")
+def jagged_state_of_another() -> bytes:
+    """A jagged tensor whose state says that another dimension is the ragged one."""
+    return jagged((0, 1, 3), {"_ragged_idx": 2})
 
 
 @case("torch.nested._internal.nested_tensor._rebuild_njt")
@@ -213,3 +230,38 @@ def sparse_bsr_blocks_empty() -> bytes:
 def sparse_bsr_no_rows() -> bytes:
     """A BSR tensor of size (0, 2) with a block."""
     return bsr((0,), 1, (0, 2), 1, 1)
+
+
+@case("torch._tensor._rebuild_from_type_v2")
+def type_of_no_tensor() -> bytes:
+    """A tensor that is to be an OrderedDict."""
+    inner = (storage("FloatStorage", 1), 0, (1,), (1,), False, None)
+    root = call(
+        "torch._tensor._rebuild_from_type_v2",
+        *(name("torch._utils._rebuild_tensor_v2"), name("collections.OrderedDict")),
+        *(inner, {}),
+    )
+    return archive(root, {"0": floats(1.0)})
+
+
+@case("torch._utils._rebuild_tensor_v2")
+def quantized_dropped() -> bytes:
+    """A tensor of quint8 without a scale, which POP drops again."""
+    one = tensor(storage("QUInt8Storage", 1), (1,))
+    return archive(Piece(one + pickle.POP + pickle.NONE), {"0": b"a"})
+
+
+@case("torch._utils._rebuild_sparse_tensor")
+def sparse_on_two_devices() -> bytes:
+    """A sparse tensor whose indices are on cuda:0, and its values on the CPU."""
+    indices = tensor(storage("LongStorage", 1, "0", "cuda:0"), (1, 1))
+    values = tensor(storage("FloatStorage", 1, "1"), (1,))
+    parts = (indices, values, call("torch.Size", (3,)))
+    root = call("torch._utils._rebuild_sparse_tensor", layout("sparse_coo"), parts)
+    return archive(root, {"0": longs(1), "1": floats(1.0)})
+
+
+@case("torch._dynamo.decorators._DimRange")
+def range_unfilled() -> bytes:
+    """A `_DimRange` of torch's compiler, by NEWOBJ alone."""
+    return archive(new("torch._dynamo.decorators._DimRange"))

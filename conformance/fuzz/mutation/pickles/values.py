@@ -108,6 +108,21 @@ ODD: Final[tuple[Ops, ...]] = (
     ),
     [named(("collections", "OrderedDict")), *bare("EMPTY_TUPLE REDUCE")],
     [named(("torch", "Size")), *map(integer, (2, 2)), *bare("TUPLE2 TUPLE1 REDUCE")],
+    # A dict whose attributes stand in the way of its methods, and an array of two,
+    # which is neither true nor false.
+    [
+        named(("collections", "OrderedDict")),
+        *bare("EMPTY_TUPLE REDUCE"),
+        *(text("conj"), TRUE, *bare("SETITEM EMPTY_DICT MARK")),
+        *(text("keys"), NONE, text("values"), NONE, text("items"), NONE),
+        *(text("get"), NONE, text("move_to_end"), NONE, *bare("SETITEMS BUILD")),
+    ],
+    [
+        named(("numpy._core.numeric", "_frombuffer")),
+        *(*bare("MARK"), b"C\2ab", named(("numpy", "dtype")), text("i1")),
+        *(*bare("TUPLE1 REDUCE"), integer(2), *bare("TUPLE1"), text("C")),
+        *bare("TUPLE REDUCE"),
+    ],
     [named(("torch", "device")), text("cuda"), integer(0), *bare("TUPLE2 REDUCE")],
     [named(("torch", "float32"))],
     [named(("torch", "FloatStorage"))],
