@@ -2,13 +2,14 @@
 
 judging       a case and a loader's answer -> a verdict
 normal        descriptions and flat lists in one form, to be compared
-adapter       one adapter's process: limits, lines, what it died of
+causes        what went wrong, in words that are the same for each file with it
+adapter       an adapter at work, asked about files and replaced when it dies
+process       its process: lines, limits, what it died of
 runner        cases x loaders -> results, several at a time
 results       the result file, from which every view is made
 expectations  what a loader is known to get wrong: strict both ways
 changes       two result files -> what changed
-clusters      failures of one loader with one cause
-smoke         an adapter checked by itself, step by step
+smoke         an adapter checked by itself, step by step; hints: what to do then
 """
 
 from __future__ import annotations

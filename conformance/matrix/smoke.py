@@ -191,7 +191,7 @@ class _File:
             wanted, got = getattr(right, fact), getattr(found, fact)
             if got == wanted:
                 continue
-            told = f"{right.name}: {got}, not {wanted}"
+            told = f"{right.name}: {_short(got)}, not {_short(wanted)}"
             if got is None:
                 field = "sha256" if fact == "data" else fact
                 told = f"{right.name}: announced, and not told"
@@ -224,6 +224,10 @@ class _File:
         told = f"{first.fact} {first.found}, not {first.expected}, at {first.name}"
         hint = "the corpus' README.md says how a description is spelled"
         return self._slip("description", told, hint)
+
+
+def _short(fact: object) -> str:
+    return f"{str(fact)[:16]}..." if len(str(fact)) == 64 else str(fact)
 
 
 def _listed(names: Sequence[str]) -> str:

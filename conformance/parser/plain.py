@@ -448,6 +448,9 @@ def set_state(machine: Unpickler, target: Any, state: Any) -> None:
     if type(target) not in (OrderedDict, Counter):
         raise Malformed(f"BUILD of a {type(target).__name__}", phase="pickle")
     attributes = machine.attributes(state)
+    # Where there is a place for slots, C pickle wants a dict in it.
+    if type(state) is tuple and state[1:] == (None,):
+        attributes = None
     if attributes is None:
         raise Malformed(
             f"the state of an OrderedDict is a dict, not {type(state).__name__}",

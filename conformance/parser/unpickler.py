@@ -32,6 +32,12 @@ from .values import Global, Object, TypedGlobal
 
 #: How the names of TorchScript's own classes begin.
 _SCRIPT: Final = "__torch__."
+_SCALARS: Final = (int, float, str)
+
+
+def _is_script(callee: Any) -> bool:
+    return isinstance(callee, (Global, Object)) and callee.name.startswith(_SCRIPT)
+
 
 #: What a pickle is read from; a slice of either is bytes-like.
 Data: TypeAlias = "bytes | memoryview"
@@ -232,6 +238,9 @@ class Unpickler:
 
     def call(self, callee: Any, args: Any, kwargs: dict[Any, Any] | None = None) -> Any:
         """What REDUCE makes: a rebuilt value, or an inert `Object`."""
+        if type(args) in _SCALARS and _is_script(callee):
+            # A member of an enumeration: C++ writes its value alone.
+            args = (args,)
         args = self._arguments(callee, args)
         if type(callee) is not Object:
             self._traced(callee.name, args)
@@ -268,9 +277,6 @@ class Unpickler:
                 phase="pickle",
             )
         if not isinstance(args, tuple):
-            if callee.name.startswith(_SCRIPT) and type(args) in (int, float, str):
-                # A member of an enumeration: C++ writes its value alone.
-                return (args,)
             # torch's weights_only machine takes any iterable, C pickle a tuple.
             if type(args) is not list:
                 raise Malformed(

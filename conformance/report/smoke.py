@@ -24,7 +24,7 @@ def show_step(out: Console, step: Step) -> None:
     out.print(styled((mark, STYLES[step.mark]), step.name), soft_wrap=True)
     for words, style in ((step.told[:WORDS], "dim"), (step.hint, "bold")):
         if words:
-            out.print(Padding(styled((words, style)), (0, 0, 0, INDENT)))
+            out.print(Padding(styled((words, style)), (0, 0, 0, INDENT), expand=False))
 
 
 def show_sum(out: Console, steps: list[Step]) -> None:
@@ -36,7 +36,7 @@ def show_sum(out: Console, steps: list[Step]) -> None:
         words = f"{slips} of {plural(len(steps), 'step')} not ok"
         out.print(styled((words, "bold red")))
         return
-    out.print(styled((f"all {plural(len(steps), 'step')} ok", "green")))
+    out.print(styled((f"{plural(len(steps), 'step')}, no slip", "green")))
     if refused:
         out.print(f"{refused} not seen: the loader refuses such a file")
     out.print('next: torchproof run --command "..."', highlight=False)

@@ -133,7 +133,7 @@ def test_the_command_prints_the_steps(known: Path) -> None:
     done = CliRunner().invoke(app, ["--command", shlex.join(slip("well", known))])
     assert done.exit_code == 0, done.output
     assert "ok         starts" in done.output
-    assert "steps ok" in done.output
+    assert "steps, no slip" in done.output
 
 
 def test_the_command_says_what_to_do(known: Path) -> None:
