@@ -409,6 +409,9 @@ def test_a_member_of_an_enumeration_of_torchscript() -> None:
         found = read(script(module(color=color), dump(())), weights_only=False)
         member = found.state["color"]
         assert (member.name, member.args) == ("__torch__.Color", (value,))
+        made = p.Assembled(class_name("__torch__.Color") + p.value(value) + p.NEWOBJ)
+        with pytest.raises(Malformed, match="arguments must be a tuple"):
+            read(script(module(color=made), dump(())), weights_only=False)
 
 
 def test_a_meta_tensor_of_torchscript_has_an_empty_record() -> None:

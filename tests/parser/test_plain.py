@@ -438,6 +438,7 @@ def test_build_sets_attributes() -> None:
     [
         (p.call("collections.OrderedDict"), 5, "is a dict, not int"),
         (p.call("collections.OrderedDict"), ({}, {}, {}), "is a dict, not tuple"),
+        (p.call("collections.OrderedDict"), ({}, None), "is a dict, not tuple"),
         (p.call("collections.OrderedDict"), {1: 2}, "name is no string"),
         (p.value([]), {"a": 1}, "BUILD of a list"),
         (p.value({}), {"a": 1}, "BUILD of a dict"),
