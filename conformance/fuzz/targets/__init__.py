@@ -5,7 +5,8 @@
     folder      folders of torch.distributed.checkpoint
     roundtrip   checkpoints built from the bytes, written, and read back
     differential  torch and we on one file
-    seeds       the corpus; costly: what a careless reader pays dearly for
+    seeds       the corpus; edges: what few writers write; costly: what a careless
+                reader pays dearly for
 
 What all of them hold their inputs to is in `fuzz.invariants`.
 """
