@@ -258,5 +258,5 @@ def test_damaged_expectations() -> None:
 def test_what_loaders_say_does_not_reach_the_terminal_raw() -> None:
     done = torchproof_run(*mine("colours"))
     assert done.exit_code == 1
-    assert "\x1b[31m" not in done.stdout
-    assert "\\x1b[31m" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "red alert" in done.stdout
