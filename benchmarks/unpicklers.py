@@ -17,7 +17,12 @@ Neither opens a container: both get storages of zeros and ascending numbers, of 
 most 8 KiB, for whatever key a pickle asks for. libFuzzer runs without a mutator,
 which would cost the same on both sides.
 
-The mark: ours at least twice as fast with mutants. Exits with 1 if it misses it.
+Both are instrumented as atheris does by itself, and once more as our campaigns are,
+without comparisons: those cost torch's machine more, which compares each opcode with
+one after the other.
+
+The mark: ours at least twice as fast with mutants, as atheris instruments. Exits with
+1 if it misses it.
 """
 
 from __future__ import annotations
@@ -86,16 +91,16 @@ def inputs(count: int) -> dict[str, list[bytes]]:
     made = [
         pickles.mutate(random.choice(known), random, dictionary) for _ in range(count)
     ]
-    return {"mutants": made, "the corpus": known}
+    return {"mutants": made, "pickles of the corpus": known}
 
 
 # ---------------------------------------------------------------------- the sides
 
 
-def _ours() -> tuple[Read, type[Exception]]:
+def _ours(comparisons: bool) -> tuple[Read, type[Exception]]:
     from conformance.fuzz.campaign.engine import instrumented
 
-    with instrumented(["conformance.parser"]):
+    with instrumented(["conformance.parser"], comparisons=comparisons):
         from conformance.fuzz.invariants.reading import WEIGHTS
         from conformance.fuzz.targets import machine
         from conformance.parser import CheckpointError
@@ -103,12 +108,13 @@ def _ours() -> tuple[Read, type[Exception]]:
     return lambda data: machine.read(data, WEIGHTS), CheckpointError
 
 
-def _torch() -> tuple[Read, type[Exception]]:
+def _torch(comparisons: bool) -> tuple[Read, type[Exception]]:
     import io
 
     from conformance.fuzz.campaign.engine import instrumented
 
-    with instrumented(["torch._weights_only_unpickler", "torch._utils"]):
+    modules = ["torch._weights_only_unpickler", "torch._utils"]
+    with instrumented(modules, comparisons=comparisons):
         import torch
 
     size = 1 << 13
@@ -152,11 +158,11 @@ def _torch() -> tuple[Read, type[Exception]]:
 SIDES: Final = {"ours": _ours, "torch": _torch}
 
 
-def run(side: str, path: Path) -> None:
+def run(side: str, path: Path, comparisons: bool) -> None:
     """One turn, in this process, and its end: prints a `Turn`."""
     from conformance.fuzz.campaign.engine import limit_memory
 
-    read, refusal = SIDES[side]()
+    read, refusal = SIDES[side](comparisons)
     given = msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])
     limit_memory(MEMORY)
     executions = loaded = 0
@@ -187,10 +193,11 @@ def run(side: str, path: Path) -> None:
     atheris.Fuzz()
 
 
-def turn(side: str, path: Path) -> Turn:
+def turn(side: str, path: Path, comparisons: bool) -> Turn:
     """One turn, in a process of its own."""
+    told = ["--side", side, str(path), *(["--comparisons"] if comparisons else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.unpicklers", "--side", side, str(path)],
+        [sys.executable, "-m", "benchmarks.unpicklers", *told],
         check=True,
         timeout=PATIENCE,
         stdout=subprocess.PIPE,
@@ -230,11 +237,14 @@ def measure(count: int, turns: int) -> list[Row]:
         path = Path(folder) / "inputs"
         for name, given in inputs(count).items():
             path.write_bytes(msgspec.msgpack.encode(given))
-            taken: dict[str, list[Turn]] = {side: [] for side in SIDES}
-            for number in range(turns):
-                for side in list(SIDES)[:: -1 if number % 2 else 1]:
-                    taken[side].append(turn(side, path))
-            rows.append(Row(name, len(given), **taken, mark=name == "mutants"))
+            for comparisons in (True, False):
+                taken: dict[str, list[Turn]] = {side: [] for side in SIDES}
+                for number in range(turns):
+                    for side in list(SIDES)[:: -1 if number % 2 else 1]:
+                        taken[side].append(turn(side, path, comparisons))
+                what = name if comparisons else f"{name}, no comparisons"
+                mark = comparisons and name == "mutants"
+                rows.append(Row(what, len(given), **taken, mark=mark))
     return rows
 
 
@@ -251,7 +261,7 @@ def show(rows: Sequence[Row], turns: int) -> None:
     table.add_column("mark")
     for row in rows:
         table.add_row(
-            f"{row.count:,} {row.inputs}" if row.mark else row.inputs,
+            f"{row.count:,} {row.inputs}",
             *(
                 f"{_median(taken):,.0f} ({taken[0].loaded:,})"
                 for taken in (row.ours, row.torch)
@@ -271,10 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=10_000, help="how many mutants")
     parser.add_argument("--turns", type=int, default=5, help="of each machine")
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--comparisons", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.side:
         side, file = options.side
-        run(side, Path(file))
+        run(side, Path(file), options.comparisons)
         return 0
     rows = measure(options.inputs, options.turns)
     show(rows, options.turns)

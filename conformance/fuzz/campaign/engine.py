@@ -58,9 +58,8 @@ PAUSE: Final = 1.0
 class _Finder(AtherisMetaPathFinder):  # type: ignore[misc]
     """Instruments some modules; atheris' own instruments whole distributions."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
-        # Without comparisons: one execution in ten more.
-        super().__init__(set(), set(), True, False)
+    def __init__(self, modules: Sequence[str], comparisons: bool) -> None:
+        super().__init__(set(), set(), True, comparisons)
         self._modules = modules
         self.found = False
 
@@ -78,12 +77,18 @@ class _Finder(AtherisMetaPathFinder):  # type: ignore[misc]
 
 
 @contextmanager
-def instrumented(modules: Sequence[str]) -> Iterator[None]:
-    """What is imported inside of these modules, and below them, is instrumented."""
+def instrumented(
+    modules: Sequence[str], *, comparisons: bool = False
+) -> Iterator[None]:
+    """What is imported inside of these modules, and below them, is instrumented.
+
+    `comparisons` are traced too if wanted, as atheris does by itself: they are for
+    libFuzzer's own mutator, and cost one execution in ten.
+    """
     early = [name for name in modules if name in sys.modules]
     if early:
         raise RuntimeError(f"{early[0]} was imported too early to be instrumented")
-    finder = _Finder(modules)
+    finder = _Finder(modules, comparisons)
     sys.meta_path.insert(0, finder)
     try:
         yield
